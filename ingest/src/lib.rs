@@ -1,0 +1,1 @@
+//! Bytes in, commits out: decoders, sources, batching, quarantine.

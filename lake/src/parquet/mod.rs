@@ -1,0 +1,1 @@
+//! Parquet files: layout, statistics, row hashes, names.

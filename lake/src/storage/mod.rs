@@ -1,0 +1,1 @@
+//! URL to object store, with the guarantees the log needs of one.

@@ -1,0 +1,1 @@
+//! Tables and the operations on them.

@@ -1,0 +1,1 @@
+//! Commits in, batches out: session, table provider, SQL functions.
