@@ -335,7 +335,7 @@ impl Job<'_> {
         let key = identity.key();
         let state = self.lake.unit_state(&planned.table, &identity).await?;
         if state.is_landed() {
-            return Ok(UnitEnd::already(key.ingest_id_of(state)));
+            return Ok(UnitEnd::already(key.landed_as(state)));
         }
         let planned = self.evolve(planned, &file).await?;
         self.planned = Some(planned.clone());

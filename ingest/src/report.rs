@@ -142,8 +142,8 @@ impl IngestReport {
 }
 
 impl UnitEnd {
-    pub(crate) fn already(ingest_id: i64) -> UnitEnd {
-        UnitEnd { ingest_id: Some(ingest_id), state: UnitState::Already, report: None, error: None, bytes_in: 0 }
+    pub(crate) fn already(ingest_id: Option<i64>) -> UnitEnd {
+        UnitEnd { ingest_id, state: UnitState::Already, report: None, error: None, bytes_in: 0 }
     }
 
     pub(crate) fn landed(table: &str, report: UnitReport, bytes_in: u64) -> UnitEnd {

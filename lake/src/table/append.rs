@@ -6,7 +6,6 @@
 //! already, so that a rerun after a kill at any point adds what is missing
 //! and nothing else. Files without a commit are orphans for vacuum.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -18,10 +17,10 @@ use tracing::warn;
 use super::lake::{Lake, StoredDefinition, Table};
 use super::ledger::LedgerRow;
 use super::quarantine::{QUARANTINE, Refusal, RefusalBuilder, RefusalContext, quarantine_schema};
-use super::sorter::{PartitionFile, SortedWriter, SorterSpec};
+use super::sorter::{SortedWriter, SorterSpec};
 use super::unit::{UnitIdentity, UnitKey, UnitState};
 use crate::log::{Commit, CommitOutcome, NewFile, Snapshot};
-use crate::parquet::Tier;
+use crate::parquet::WrittenFile;
 use crate::{Error, ErrorKind, Result};
 
 /// The key in commitInfo under which a commit says what it landed.
@@ -152,7 +151,7 @@ pub struct UnitWriter {
     ingest_id: i64,
     next_landed: i64,
     started_at: i64,
-    rows: SortedWriter,
+    rows: Option<SortedWriter>,
     refusals: RefusalBuilder,
     refused_files: Option<SortedWriter>,
     first_reasons: Vec<String>,
@@ -197,17 +196,14 @@ impl UnitWriter {
             definition_hash: definition_hash(definition.as_ref()),
             at: started_at,
         });
-        let partition_columns = table.snapshot().partition_columns.clone();
-        let sort_columns = definition.as_ref().map(|d| d.definition.sort_columns()).unwrap_or_default();
+        let told = definition.as_ref().map(|d| &d.definition);
         let rows = SortedWriter::new(SorterSpec {
-            table: table.name().to_owned(),
-            schema: Arc::clone(&schema),
-            partition_columns,
-            axis_column: axis_column(definition.as_ref()),
-            stats_columns: definition.as_ref().map(|d| d.definition.stats_columns()).unwrap_or_default(),
-            sort_columns,
+            partition_columns: table.snapshot().partition_columns.clone(),
+            sort_columns: told.map(|d| d.sort_columns()).unwrap_or_default(),
+            axis_column: told.and_then(|d| d.axis().map(str::to_owned)),
+            stats_columns: told.map(|d| d.stats_columns()),
             memory_bytes: spec.memory_bytes,
-            ..lake.sorter_spec(ingest_id)
+            ..lake.sorter_spec(table.name(), Arc::clone(&schema), ingest_id)?
         })?;
         Ok(UnitWriter {
             next_landed: state.next_landed(),
@@ -218,7 +214,7 @@ impl UnitWriter {
             key,
             ingest_id,
             started_at,
-            rows,
+            rows: Some(rows),
             refusals,
             refused_files: None,
             first_reasons: Vec::new(),
@@ -245,10 +241,13 @@ impl UnitWriter {
 
     /// Adds rows, in any order. Blocks while they are sorted and encoded:
     /// not to be called on an async thread.
-    pub fn write(&mut self, batch: RecordBatch) -> Result<()> {
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         self.counts.committed += batch.num_rows() as u64;
-        self.note_times(&batch);
-        self.rows.push(batch)
+        self.note_times(batch);
+        match &mut self.rows {
+            Some(rows) => rows.push(batch),
+            None => Err(Error::internal("rows after the commit of their unit")),
+        }
     }
 
     /// Adds a refused record. Blocks like [`UnitWriter::write`].
@@ -277,11 +276,13 @@ impl UnitWriter {
         self.counts.rows_in()
     }
 
-    /// Gives up: deletes spilled runs; files already in the store stay as orphans.
+    /// Gives up: spilled runs and files that nobody has seen are deleted.
+    /// What cannot be deleted stays as an orphan. Blocks.
     pub fn abort(self) {
-        self.rows.abort();
-        if let Some(files) = self.refused_files {
-            files.abort();
+        for files in self.rows.into_iter().chain(self.refused_files) {
+            if let Err(error) = files.abort() {
+                warn!(source = self.spec.source, %error, "files of an aborted unit stay as orphans");
+            }
         }
     }
 
@@ -296,13 +297,13 @@ impl UnitWriter {
             self.flush_refusals()?;
         }
         let refused = self.refused_files.take().map(SortedWriter::finish).transpose()?;
-        let files = std::mem::replace(&mut self.rows, SortedWriter::empty()).finish()?;
-        runtime.block_on(self.land(files, refused.unwrap_or_default()))
+        let files = self.rows.take().map(SortedWriter::finish).transpose()?;
+        runtime.block_on(self.land(files.unwrap_or_default(), refused.unwrap_or_default()))
     }
 
-    async fn land(self, files: Vec<PartitionFile>, refused: Vec<PartitionFile>) -> Result<UnitReport> {
+    async fn land(self, files: Vec<WrittenFile>, refused: Vec<WrittenFile>) -> Result<UnitReport> {
         self.land_refusals(refused).await?;
-        let (files_added, bytes_out) = (files.len() as u64, files.iter().map(|f| f.file.size).sum());
+        let (files_added, bytes_out) = (files.len() as u64, files.iter().map(|f| f.size).sum());
         let row = self.ledger_row();
         let commit = self.data_commit(&files, &row)?;
         let landed = land_once(&self.table, self.key, self.next_landed, commit, &self.schema).await?;
@@ -326,8 +327,8 @@ impl UnitWriter {
         })
     }
 
-    fn data_commit(&self, files: &[PartitionFile], row: &LedgerRow) -> Result<Commit> {
-        let adds = files.iter().map(|f| new_file(f, self.tags(f))).collect::<Vec<_>>();
+    fn data_commit(&self, files: &[WrittenFile], row: &LedgerRow) -> Result<Commit> {
+        let adds = files.iter().map(|f| self.new_file(f, &[])).collect::<Vec<_>>();
         let mut info = Map::new();
         info.insert(
             INFO_KEY.to_owned(),
@@ -348,15 +349,17 @@ impl UnitWriter {
         })
     }
 
-    fn tags(&self, file: &PartitionFile) -> BTreeMap<String, String> {
-        let mut tags = file.file.tags.clone();
-        tags.insert(TAG_INGEST_ID.to_owned(), self.ingest_id.to_string());
-        tags
+    fn new_file(&self, file: &WrittenFile, tags: &[(&str, &str)]) -> NewFile {
+        let modified_ms = self.lake.seams().clock.now_micros() / 1000;
+        let mut file = file.clone().into_new_file(modified_ms);
+        file.tags.insert(TAG_INGEST_ID.to_owned(), self.ingest_id.to_string());
+        file.tags.extend(tags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+        file
     }
 
     /// Commits refusals once. A half-landed unit may have left refusals of
     /// another definition or of another count: they are replaced.
-    async fn land_refusals(&self, files: Vec<PartitionFile>) -> Result<()> {
+    async fn land_refusals(&self, files: Vec<WrittenFile>) -> Result<()> {
         let ingest_id = self.ingest_id.to_string();
         let key = self.spec.identity.key();
         let Some(quarantine) = self.quarantine_for(&files).await? else { return Ok(()) };
@@ -376,14 +379,7 @@ impl UnitWriter {
             }
             let commit = Commit {
                 operation: "QUARANTINE".to_owned(),
-                adds: files
-                    .iter()
-                    .map(|f| {
-                        let mut tags = self.tags(f);
-                        tags.insert(TAG_DEFINITION.to_owned(), definition.clone());
-                        new_file(f, tags)
-                    })
-                    .collect(),
+                adds: files.iter().map(|f| self.new_file(f, &[(TAG_DEFINITION, &definition)])).collect(),
                 blind: stale.is_empty(),
                 removes: stale,
                 data_change: true,
@@ -400,7 +396,7 @@ impl UnitWriter {
     }
 
     /// The quarantine, if this unit has refusals or may have left some before.
-    async fn quarantine_for(&self, files: &[PartitionFile]) -> Result<Option<Arc<Table>>> {
+    async fn quarantine_for(&self, files: &[WrittenFile]) -> Result<Option<Arc<Table>>> {
         if files.is_empty() {
             return self.lake.table(QUARANTINE).await;
         }
@@ -412,13 +408,11 @@ impl UnitWriter {
         let writer = match &mut self.refused_files {
             Some(writer) => writer,
             None => self.refused_files.insert(SortedWriter::new(SorterSpec {
-                table: QUARANTINE.to_owned(),
-                schema: quarantine_schema(),
                 memory_bytes: 4 * REFUSAL_BYTES,
-                ..self.lake.sorter_spec(self.ingest_id)
+                ..self.lake.sorter_spec(QUARANTINE, quarantine_schema(), self.ingest_id)?
             })?),
         };
-        writer.push(batch)
+        writer.push(&batch)
     }
 
     fn check_limit(&self) -> Result<()> {
@@ -492,7 +486,7 @@ async fn land_once(
 ) -> Result<Landed> {
     let mut base = table.snapshot();
     for _ in 0..COMMIT_TRIES {
-        let there = base.transactions.get(&key.transaction()).copied();
+        let there = base.transactions.get(&key.transaction());
         if there == Some(next_landed) {
             return Ok(Landed { version: base.version, by_us: false });
         }
@@ -526,17 +520,6 @@ fn missing_columns(table: &str, base: &Snapshot, schema: &SchemaRef) -> Result<V
     Ok(missing)
 }
 
-fn new_file(file: &PartitionFile, tags: BTreeMap<String, String>) -> NewFile {
-    NewFile {
-        path: file.file.path.clone(),
-        size: file.file.size,
-        modified_ms: file.file.modified_ms,
-        partition: file.partition.clone(),
-        stats: file.file.stats.clone(),
-        tags,
-    }
-}
-
 fn to_json(row: &LedgerRow) -> Result<Value> {
     serde_json::to_value(row)
         .map_err(|e| Error::internal("a ledger row cannot be written as JSON").with_source(e))
@@ -544,10 +527,6 @@ fn to_json(row: &LedgerRow) -> Result<Value> {
 
 fn definition_hash(definition: Option<&StoredDefinition>) -> Option<String> {
     definition.map(|d| d.definition.hash())
-}
-
-fn axis_column(definition: Option<&StoredDefinition>) -> Option<String> {
-    definition.and_then(|d| d.definition.axis_column().map(str::to_owned))
 }
 
 fn describe(refusal: &Refusal) -> String {

@@ -1,21 +1,30 @@
 //! The lake as a process sees it: one store, its tables, each opened once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard};
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use futures::TryStreamExt;
 use object_store::ObjectStore;
 use object_store::path::Path;
 use serde_json::Map;
+use tokio::runtime::Handle;
 
 use super::reconcile::PendingLedger;
-use crate::log::{CreateOutcome, CreateTable, LogEngine, Snapshot, TableLog};
+use super::sorter::{SortedWriter, SorterSpec};
+use crate::log::{CreateTable, LogEngine, NewFile, Snapshot, TableLog};
+use crate::parquet::{Target, Tier};
 use crate::schema::{self, Definition};
 use crate::seam::Seams;
 use crate::storage::{self, Storage};
 use crate::{Error, Result};
+
+/// Size at which a file of fresh rows ends.
+const HOT_FILE_BYTES: usize = 32 << 20;
+/// Memory of a write that is known to be small.
+const SMALL_WRITE_BYTES: usize = 16 << 20;
 
 /// What a process wants of its lake.
 #[derive(Debug, Clone)]
@@ -32,6 +41,7 @@ pub struct Lake {
     seams: Seams,
     options: LakeOptions,
     engine: LogEngine,
+    runtime: Handle,
     tables: Mutex<HashMap<String, Arc<Table>>>,
     pending_ledger: Mutex<PendingLedger>,
 }
@@ -40,7 +50,6 @@ pub struct Lake {
 pub struct Table {
     name: String,
     log: TableLog,
-    definition: RwLock<Option<StoredDefinition>>,
 }
 
 /// A definition and the number under which it is stored.
@@ -78,7 +87,7 @@ impl Lake {
 
     fn assemble(storage: Storage, seams: Seams, options: LakeOptions) -> Result<Lake> {
         let engine = LogEngine::new(Arc::clone(storage.objects()), seams.clone())?;
-        Ok(Lake { storage, seams, options, engine, tables: Mutex::new(HashMap::new()), pending_ledger: Mutex::default() })
+        Ok(Lake { storage, seams, options, engine, runtime: Handle::current(), tables: Mutex::new(HashMap::new()), pending_ledger: Mutex::default() })
     }
 
     /// The store.
@@ -151,8 +160,7 @@ impl Lake {
             description: None,
             info: Map::new(),
         };
-        let (CreateOutcome::Created(log) | CreateOutcome::Exists(log)) =
-            TableLog::create(&self.engine, name, spec).await?;
+        let log = TableLog::create(&self.engine, name, spec).await?.into_log();
         Ok(self.remember(Table::new(name, log)))
     }
 
@@ -166,14 +174,54 @@ impl Lake {
         schema::save_next(self.objects(), name, definition).await?;
         let spec = CreateTable {
             schema: definition.table_schema(),
-            partition_columns: definition.partition_columns(),
+            partition_columns: definition.partition_columns().into_iter().map(str::to_owned).collect(),
             stats_columns: definition.stats_columns(),
             description: definition.description.clone(),
             info: Map::new(),
         };
-        let (CreateOutcome::Created(log) | CreateOutcome::Exists(log)) =
-            TableLog::create(&self.engine, name, spec).await?;
+        let log = TableLog::create(&self.engine, name, spec).await?.into_log();
         Ok(self.remember(Table::new(name, log)))
+    }
+
+    /// How rows of a table are sorted and written unless the caller says more.
+    pub(crate) fn sorter_spec(&self, table: &str, schema: SchemaRef, ingest_id: i64) -> Result<SorterSpec> {
+        Ok(SorterSpec {
+            target: self.target(table)?,
+            schema,
+            partition_columns: Vec::new(),
+            sort_columns: Vec::new(),
+            axis_column: None,
+            stats_columns: None,
+            bloom_columns: Vec::new(),
+            key_values: BTreeMap::new(),
+            tier: Tier::Hot,
+            file_bytes_target: HOT_FILE_BYTES,
+            memory_bytes: SMALL_WRITE_BYTES,
+            temp_dir: self.options.temp_dir.clone(),
+            name_tag: ingest_id.to_string(),
+            random: Arc::clone(&self.seams.random),
+        })
+    }
+
+    fn target(&self, table: &str) -> Result<Target> {
+        let table_dir = Path::parse(table)
+            .map_err(|e| Error::invalid(format!("\"{table}\" cannot be a folder of a store")).with_source(e))?;
+        Ok(Target { objects: Arc::clone(self.objects()), runtime: self.runtime.clone(), table_dir })
+    }
+
+    /// Writes a batch that fits in memory as one file, off the async threads.
+    pub(crate) async fn write_small_file(&self, table: &str, batch: RecordBatch) -> Result<NewFile> {
+        let spec = self.sorter_spec(table, batch.schema(), 0)?;
+        let written = tokio::task::spawn_blocking(move || {
+            let mut writer = SortedWriter::new(spec)?;
+            writer.push(&batch)?;
+            writer.finish()
+        });
+        let written = written.await.map_err(|e| Error::internal(format!("writing a file stopped: {e}")))??;
+        let [file] = written.try_into().map_err(|files: Vec<_>| {
+            Error::internal(format!("a small batch for \"{table}\" became {} files", files.len()))
+        })?;
+        Ok(file.into_new_file(self.seams.clock.now_micros() / 1000))
     }
 
     pub(crate) fn pending_ledger(&self) -> MutexGuard<'_, PendingLedger> {
@@ -192,7 +240,7 @@ impl Lake {
 
 impl Table {
     fn new(name: &str, log: TableLog) -> Table {
-        Table { name: name.to_owned(), log, definition: RwLock::new(None) }
+        Table { name: name.to_owned(), log }
     }
 
     /// The name, which is its folder in the lake.
@@ -215,7 +263,16 @@ impl Table {
         let loaded = schema::load_latest(lake.objects(), &self.name)
             .await?
             .map(|(number, definition)| StoredDefinition { number, definition: Arc::new(definition) });
-        self.definition.write().expect("no panic holds the lock").clone_from(&loaded);
         Ok(loaded)
+    }
+
+    /// Stores a definition as the table's newest, if it is not that already.
+    ///
+    /// # Errors
+    /// Conflict, if another process stored one that ours does not follow.
+    pub async fn store_definition(&self, lake: &Lake, next: &Definition) -> Result<StoredDefinition> {
+        let number = schema::save_next(lake.objects(), &self.name, next).await?;
+        let stored = schema::load(lake.objects(), &self.name, number).await?;
+        Ok(StoredDefinition { number, definition: Arc::new(stored) })
     }
 }

@@ -148,7 +148,7 @@ fn transaction(row: &LedgerRow) -> String {
 }
 
 fn is_recorded(ledger: &Snapshot, row: &LedgerRow, landing: i64) -> bool {
-    ledger.transactions.get(&transaction(row)).is_some_and(|there| *there >= landing)
+    ledger.transactions.get(&transaction(row)).is_some_and(|there| there >= landing)
 }
 
 fn watermark_name(table: &str) -> String {
@@ -156,7 +156,7 @@ fn watermark_name(table: &str) -> String {
 }
 
 fn recorded_up_to(ledger: &Snapshot, table: &str) -> u64 {
-    let there = ledger.transactions.get(&watermark_name(table)).copied().unwrap_or(0);
+    let there = ledger.transactions.get(&watermark_name(table)).unwrap_or(0);
     u64::try_from(there).unwrap_or(0)
 }
 

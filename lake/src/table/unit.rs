@@ -7,8 +7,10 @@
 //! nor the software is part of a key, so that the same bytes land once
 //! however they are decoded.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
+
+use crate::log::Transactions;
 
 /// What a source unit is, independent of how it is decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,8 +69,13 @@ impl UnitKey {
     }
 
     /// How often the unit landed and was undone in a log with these transactions.
-    pub fn state_in(self, transactions: &HashMap<String, i64>) -> UnitState {
-        UnitState(transactions.get(&self.transaction()).copied().unwrap_or(0))
+    pub fn state_in(self, transactions: &Transactions) -> UnitState {
+        UnitState(transactions.get(&self.transaction()).unwrap_or(0))
+    }
+
+    /// The `_ingest_id` of the landing that `state` says.
+    pub fn landed_as(self, state: UnitState) -> Option<i64> {
+        state.is_landed().then(|| self.ingest_id(UnitState(state.0 - 1)))
     }
 
     /// The `_ingest_id` of the landing that follows `state`: positive and
