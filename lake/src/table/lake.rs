@@ -203,6 +203,11 @@ impl Lake {
         })
     }
 
+    /// The place in the store of a file of a table.
+    pub(crate) fn location(&self, table: &str, path: &str) -> Result<Path> {
+        self.target(table)?.location(path)
+    }
+
     fn target(&self, table: &str) -> Result<Target> {
         let table_dir = Path::parse(table)
             .map_err(|e| Error::invalid(format!("\"{table}\" cannot be a folder of a store")).with_source(e))?;

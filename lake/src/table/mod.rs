@@ -7,10 +7,12 @@
 pub mod append;
 pub mod ledger;
 pub mod quarantine;
+pub mod redrive;
+pub mod rows;
 pub mod unit;
 
 mod lake;
 mod reconcile;
 pub mod sorter;
 
-pub use lake::{Lake, LakeOptions, Table};
+pub use lake::{Lake, LakeOptions, StoredDefinition, Table};
