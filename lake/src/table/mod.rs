@@ -5,14 +5,15 @@
 //! any raw format or any query.
 
 pub mod append;
+pub mod conform;
 pub mod ledger;
 pub mod quarantine;
 pub mod redrive;
 pub mod rows;
+pub mod sorter;
 pub mod unit;
 
 mod lake;
 mod reconcile;
-pub mod sorter;
 
 pub use lake::{Lake, LakeOptions, StoredDefinition, Table};
