@@ -1,1 +1,3 @@
 //! Tables and the operations on them.
+
+pub mod conform;
