@@ -46,6 +46,10 @@ pub enum Kind {
     Whole,
     /// Numbers, NaN and infinities among them.
     Number,
+    /// Whole numbers beyond 64 bits signed, of up to 38 digits.
+    Large,
+    /// Calendar days.
+    Date,
     /// RFC 3339-like text with up to six digits of a second.
     Timestamp,
     /// RFC 3339-like text with up to nine digits of a second.

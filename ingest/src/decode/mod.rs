@@ -7,10 +7,12 @@
 //! refuses to guess: a value that does not fit its column is never wrapped,
 //! rounded away or dropped in silence. It opens nothing by name and never panics.
 
+mod batch;
 mod cells;
 mod csv;
 mod json;
 pub mod reason;
+pub(crate) mod scalar;
 mod window;
 
 use std::fs::File;
