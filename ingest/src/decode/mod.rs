@@ -7,10 +7,13 @@
 //! refuses to guess: a value that does not fit its column is never wrapped,
 //! rounded away or dropped in silence. It opens nothing by name and never panics.
 
+mod arrow_ipc;
 mod batch;
 mod cells;
+mod columnar;
 mod csv;
 mod json;
+mod parquet;
 pub mod reason;
 pub(crate) mod scalar;
 mod window;
@@ -27,7 +30,12 @@ use crate::infer::Inferred;
 
 /// All input formats; the first whose [`Format::sniff`] agrees wins where
 /// neither a name nor an extension says the format.
-pub static FORMATS: &[&Format] = &[&json::FORMAT, &csv::FORMAT];
+pub static FORMATS: &[&Format] = &[
+    &parquet::FORMAT,
+    &arrow_ipc::FORMAT,
+    &json::FORMAT,
+    &csv::FORMAT,
+];
 
 /// One input format. Adding one is one file and one entry in [`FORMATS`].
 pub struct Format {

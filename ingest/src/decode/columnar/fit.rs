@@ -1,0 +1,399 @@
+//! Arrow values into the type of a column, unchanged or not at all.
+//!
+//! A cast is trusted only where casting back gives the value that went in:
+//! that refuses wrapped integers, cut fractions, digits below the column's
+//! unit, and doubles that a single cannot hold. Text is read as the spelling
+//! of the column's type, as in text formats.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListArray, StringArray, new_null_array,
+};
+use arrow::buffer::BooleanBuffer;
+use arrow::compute::kernels::cmp::{distinct, eq};
+use arrow::compute::{
+    CastOptions, and, and_not, cast_with_options, is_not_null, is_null, nullif, or_kleene,
+};
+use arrow::datatypes::{DataType, Field, Float64Type, TimeUnit};
+use downlake_lake::schema::ColumnType;
+use downlake_lake::{Error, Result};
+
+use super::row_json;
+use crate::decode::reason;
+
+/// Values that misfit become NULL instead of errors.
+const SAFE: CastOptions<'static> = CastOptions {
+    safe: true,
+    format_options: arrow::util::display::FormatOptions::new(),
+};
+
+/// The values of a column, and which of its source's values did not fit.
+pub(super) struct Fitted {
+    /// Of the type that was asked for; NULL where the source is, or misfits.
+    pub(super) values: ArrayRef,
+    /// True where a value misfits, without NULLs; `None` if all fit.
+    pub(super) misfits: Option<BooleanArray>,
+}
+
+/// Casts values to `to`, the decoded type of a column of this kind.
+///
+/// # Errors
+/// Invalid, if values of this layout cannot be read at all.
+pub(super) fn fit(
+    source: &ArrayRef,
+    kind: &ColumnType,
+    enumeration: &[(i64, String)],
+    to: &DataType,
+) -> Result<Fitted> {
+    let source = plain(source)?;
+    if source.null_count() == source.len() || source.data_type() == &DataType::Null {
+        let values = new_null_array(to, source.len());
+        return Ok(Fitted {
+            values,
+            misfits: None,
+        });
+    }
+    let values = match enumeration {
+        [] => convert(&source, kind, to)?,
+        labels => numbers_of(&source, labels)?,
+    };
+    let Some((values, exact)) = values else {
+        return Ok(all_misfit(&source, to));
+    };
+    settle(&source, values, exact)
+}
+
+/// Why the value of a row does not fit a column of this kind.
+pub(super) fn reason_of(source: &ArrayRef, row: usize, kind: &ColumnType) -> &'static str {
+    let value = source.slice(row, 1);
+    let whole = value.data_type().is_integer();
+    let target = natural_type(kind);
+    let beyond = |value: &ArrayRef, target: &DataType| {
+        cast(value, target).is_ok_and(|cast| cast.null_count() == 1)
+    };
+    match value.data_type() {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => reason::TYPE,
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView
+            if *kind == ColumnType::Text =>
+        {
+            reason::UTF8
+        }
+        _ if whole && target.is_numeric() => reason::RANGE,
+        from if is_number(from) && target.is_numeric() && beyond(&value, &target) => reason::RANGE,
+        DataType::Timestamp(_, _) | DataType::Date32 | DataType::Date64
+            if target.is_temporal() && beyond(&value, &target) =>
+        {
+            reason::RANGE
+        }
+        _ => reason::TYPE,
+    }
+}
+
+/// Values of the target type, and whether a value that is there is also right.
+type Converted = Option<(ArrayRef, Option<BooleanArray>)>;
+
+fn convert(source: &ArrayRef, kind: &ColumnType, to: &DataType) -> Result<Converted> {
+    use ColumnType as C;
+    let from = source.data_type();
+    Ok(match (kind, from) {
+        (C::Json | C::Text, DataType::Utf8) | (C::Binary, DataType::Binary) => {
+            Some((Arc::clone(source), None))
+        }
+        (C::Text, DataType::Binary) => Some((cast(source, to)?, None)),
+        (C::Json, _) => Some((spelled(source, row_json::value), None)),
+        (C::Text, _) => Some((spelled(source, row_json::text), None)),
+        (C::Hex, DataType::Utf8) => Some((hex_numbers(source), None)),
+        (C::List(element), DataType::List(_)) => Some(list(source, element, to)?),
+        (C::List(_) | C::Binary, _) => None,
+        (C::Timestamp | C::TimestampNs | C::Date, DataType::Utf8) => Some(instants(source, to)?),
+        (C::Decimal(..), DataType::Utf8) => Some(decimals(source, to)?),
+        (_, DataType::Utf8) => Some((through(source, &[natural_type(kind), to.clone()])?, None)),
+        (C::Timestamp | C::TimestampNs | C::Date, from) if is_instant(from) => {
+            Some(there_and_back(source, std::slice::from_ref(to))?)
+        }
+        (C::Duration, from) if is_span(from) => Some(spans(source, from)?),
+        (
+            C::I64,
+            DataType::Time64(TimeUnit::Nanosecond) | DataType::Duration(TimeUnit::Nanosecond),
+        ) => Some((cast(source, to)?, None)),
+        (C::Timestamp | C::TimestampNs | C::Date, _) => None,
+        (_, from) if is_number(from) || *from == DataType::Boolean => {
+            Some(numbers(source, kind, to)?)
+        }
+        _ => None,
+    })
+}
+
+/// Marks what is missing or wrong.
+fn settle(source: &ArrayRef, values: ArrayRef, exact: Option<BooleanArray>) -> Result<Fitted> {
+    let present = is_not_null(source)?;
+    let missing = and(&present, &is_null(&values)?)?;
+    let misfits = match exact {
+        Some(exact) => or_kleene(&missing, &and_not(&present, &exact)?)?,
+        None => missing,
+    };
+    if misfits.true_count() == 0 {
+        return Ok(Fitted {
+            values,
+            misfits: None,
+        });
+    }
+    Ok(Fitted {
+        values: nullif(&values, &misfits)?,
+        misfits: Some(misfits),
+    })
+}
+
+fn all_misfit(source: &ArrayRef, to: &DataType) -> Fitted {
+    let present = source.logical_nulls().map_or_else(
+        || BooleanBuffer::new_set(source.len()),
+        |nulls| nulls.inner().clone(),
+    );
+    Fitted {
+        values: new_null_array(to, source.len()),
+        misfits: Some(BooleanArray::new(present, None)),
+    }
+}
+
+/// Spells out dictionaries, views, runs, and large and fixed layouts.
+fn plain(array: &ArrayRef) -> Result<ArrayRef> {
+    let to = plain_type(array.data_type());
+    if to == *array.data_type() {
+        return Ok(Arc::clone(array));
+    }
+    cast_with_options(array, &to, &SAFE).map_err(|error| {
+        let from = array.data_type();
+        Error::invalid(format!("values of type {from} are not supported: {error}"))
+            .with_source(error)
+    })
+}
+
+fn plain_type(from: &DataType) -> DataType {
+    match from {
+        DataType::Dictionary(_, values) => plain_type(values),
+        DataType::RunEndEncoded(_, values) => plain_type(values.data_type()),
+        DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
+        DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            DataType::Binary
+        }
+        DataType::List(element)
+        | DataType::LargeList(element)
+        | DataType::ListView(element)
+        | DataType::LargeListView(element)
+        | DataType::FixedSizeList(element, _) => DataType::List(element.clone()),
+        other => other.clone(),
+    }
+}
+
+fn cast(array: &dyn Array, to: &DataType) -> Result<ArrayRef> {
+    Ok(cast_with_options(array, to, &SAFE)?)
+}
+
+/// Casts step by step.
+fn through(source: &ArrayRef, steps: &[DataType]) -> Result<ArrayRef> {
+    let mut values = Arc::clone(source);
+    for step in steps {
+        values = cast(&values, step)?;
+    }
+    Ok(values)
+}
+
+/// Casts step by step, and compares with the source after casting back.
+fn there_and_back(
+    source: &ArrayRef,
+    steps: &[DataType],
+) -> Result<(ArrayRef, Option<BooleanArray>)> {
+    let values = through(source, steps)?;
+    let mut back = Arc::clone(&values);
+    for step in steps[..steps.len() - 1].iter().rev() {
+        back = cast(&back, step)?;
+    }
+    let back = cast(&back, source.data_type())?;
+    let exact = same_values(source, &back)?;
+    Ok((values, Some(exact)))
+}
+
+/// Where two arrays agree; NaN agrees with NaN, and zero with minus zero.
+fn same_values(left: &ArrayRef, right: &ArrayRef) -> Result<BooleanArray> {
+    if !left.data_type().is_floating() {
+        let differ = distinct(left, right)?;
+        return Ok(BooleanArray::new(!differ.values(), None));
+    }
+    let (left, right) = (
+        cast(left, &DataType::Float64)?,
+        cast(right, &DataType::Float64)?,
+    );
+    let (left, right) = (
+        left.as_primitive::<Float64Type>(),
+        right.as_primitive::<Float64Type>(),
+    );
+    let pairs = left.iter().zip(right.iter());
+    let same = |(a, b): (Option<f64>, Option<f64>)| match (a, b) {
+        (Some(a), Some(b)) => a == b || (a.is_nan() && b.is_nan()),
+        (a, b) => a.is_none() && b.is_none(),
+    };
+    Ok(BooleanArray::new(pairs.map(same).collect(), None))
+}
+
+/// Through the type that has exactly the kind's range.
+fn numbers(
+    source: &ArrayRef,
+    kind: &ColumnType,
+    to: &DataType,
+) -> Result<(ArrayRef, Option<BooleanArray>)> {
+    let natural = natural_type(kind);
+    let (values, exact) = there_and_back(source, std::slice::from_ref(&natural))?;
+    Ok((cast(&values, to)?, exact))
+}
+
+fn natural_type(kind: &ColumnType) -> DataType {
+    match kind {
+        ColumnType::U8 => DataType::UInt8,
+        ColumnType::U16 => DataType::UInt16,
+        ColumnType::U32 => DataType::UInt32,
+        ColumnType::U64 => DataType::UInt64,
+        ColumnType::F16 => DataType::Float16,
+        other => other.decoded_type(),
+    }
+}
+
+fn is_number(data_type: &DataType) -> bool {
+    data_type.is_numeric()
+}
+
+fn is_instant(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Timestamp(..) | DataType::Date32 | DataType::Date64
+    )
+}
+
+fn is_span(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Time32(_) | DataType::Time64(_) | DataType::Duration(_)
+    )
+}
+
+/// Spans and times of day in microseconds.
+fn spans(source: &ArrayRef, from: &DataType) -> Result<(ArrayRef, Option<BooleanArray>)> {
+    let micros = match from {
+        DataType::Duration(_) => DataType::Duration(TimeUnit::Microsecond),
+        _ => DataType::Time64(TimeUnit::Microsecond),
+    };
+    let (values, exact) = there_and_back(source, &[micros])?;
+    Ok((cast(&values, &DataType::Int64)?, exact))
+}
+
+/// Instants from text, unless digits are cut off.
+fn instants(source: &ArrayRef, to: &DataType) -> Result<(ArrayRef, Option<BooleanArray>)> {
+    let values = cast(source, to)?;
+    let DataType::Timestamp(TimeUnit::Microsecond, zone) = to else {
+        return Ok((values, None));
+    };
+    let nanos = cast(
+        source,
+        &DataType::Timestamp(TimeUnit::Nanosecond, zone.clone()),
+    )?;
+    // Instants that nanoseconds cannot reach are compared with nothing.
+    let (_, whole) = there_and_back(&nanos, std::slice::from_ref(to))?;
+    Ok((values, whole))
+}
+
+/// Decimals from text, unless digits are cut off.
+fn decimals(source: &ArrayRef, to: &DataType) -> Result<(ArrayRef, Option<BooleanArray>)> {
+    let values = cast(source, to)?;
+    let finer = match to {
+        DataType::Decimal128(_, scale) => DataType::Decimal256(76, scale.saturating_add(18)),
+        other => other.clone(),
+    };
+    let finer_values = cast(source, &finer)?;
+    let exact = eq(&cast(&values, &finer)?, &finer_values)?;
+    let known = exact.nulls().map_or_else(
+        || exact.values().clone(),
+        |nulls| exact.values() & nulls.inner(),
+    );
+    Ok((values, Some(BooleanArray::new(known, None))))
+}
+
+fn hex_numbers(source: &ArrayRef) -> ArrayRef {
+    let parse = |text: &str| {
+        let text = text.trim();
+        let digits = text
+            .strip_prefix("0x")
+            .or_else(|| text.strip_prefix("0X"))
+            .unwrap_or(text);
+        let unsigned = digits.bytes().all(|b| b.is_ascii_hexdigit());
+        i64::from_str_radix(digits, 16).ok().filter(|_| unsigned)
+    };
+    let texts = source.as_string::<i32>().iter();
+    Arc::new(
+        texts
+            .map(|text| text.and_then(parse))
+            .collect::<Int64Array>(),
+    )
+}
+
+/// The numbers of an enumeration, from numbers or from labels.
+fn numbers_of(source: &ArrayRef, labels: &[(i64, String)]) -> Result<Converted> {
+    if *source.data_type() != DataType::Utf8 {
+        return convert(source, &ColumnType::I64, &DataType::Int64);
+    }
+    let by_label: HashMap<&str, i64> = labels
+        .iter()
+        .map(|(n, label)| (label.as_str(), *n))
+        .collect();
+    let number = |text: &str| {
+        by_label
+            .get(text)
+            .copied()
+            .or_else(|| text.trim().parse().ok())
+    };
+    let texts = source.as_string::<i32>().iter();
+    let numbers: Int64Array = texts.map(|text| text.and_then(number)).collect();
+    Ok(Some((Arc::new(numbers), None)))
+}
+
+fn spelled(source: &ArrayRef, spell: fn(&ArrayRef, usize) -> String) -> ArrayRef {
+    let rows = (0..source.len()).map(|row| source.is_valid(row).then(|| spell(source, row)));
+    Arc::new(rows.collect::<StringArray>())
+}
+
+/// A list fits if all of its elements do.
+fn list(
+    source: &ArrayRef,
+    element: &ColumnType,
+    to: &DataType,
+) -> Result<(ArrayRef, Option<BooleanArray>)> {
+    let source = source.as_list::<i32>();
+    let field = element_field(to)?;
+    let fitted = fit(source.values(), element, &[], field.data_type())?;
+    let values = ListArray::try_new(
+        field,
+        source.offsets().clone(),
+        fitted.values,
+        source.nulls().cloned(),
+    )?;
+    let exact = fitted.misfits.map(|misfits| {
+        let whole = source.offsets().windows(2).map(|ends| {
+            let (first, last) = (
+                ends[0].unsigned_abs() as usize,
+                ends[1].unsigned_abs() as usize,
+            );
+            misfits.slice(first, last - first).true_count() == 0
+        });
+        BooleanArray::new(whole.collect(), None)
+    });
+    Ok((Arc::new(values), exact))
+}
+
+fn element_field(to: &DataType) -> Result<Arc<Field>> {
+    match to {
+        DataType::List(field) => Ok(field.clone()),
+        other => Err(Error::internal(format!(
+            "a list column is decoded to {other}"
+        ))),
+    }
+}
