@@ -1,6 +1,102 @@
-//! The one binary.
+//! The one binary: arguments, settings, wiring, command.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the demo command calls it"))]
+mod args;
+mod commands;
 mod demo;
+mod progress;
+mod settings;
+mod wire;
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use downlake_lake::{Error, ErrorKind};
+
+fn main() -> ExitCode {
+    let cli = match args::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A closed pipe behind `--help` is not worth a word.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    wire::start_logging(cli.global.quiet);
+    let json = cli.global.json;
+    match commands::run(cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => ExitCode::from(fail(&error, json)),
+    }
+}
+
+/// Says what went wrong and returns the exit code.
+fn fail(error: &anyhow::Error, json: bool) -> u8 {
+    let Some(code) = exit_code(error) else { return 0 };
+    let text = error_text(error);
+    if json {
+        eprintln!("{}", serde_json::json!({ "error": text, "exit_code": code }));
+    } else {
+        eprintln!("downlake: {text}");
+        if code == ErrorKind::Internal.exit_code() {
+            eprintln!("this is a bug of downlake; please report it with the command that shows it");
+        }
+    }
+    code
+}
+
+/// The exit code, or `None` where the reader of our output has gone.
+fn exit_code(error: &anyhow::Error) -> Option<u8> {
+    for cause in error.chain() {
+        if let Some(error) = cause.downcast_ref::<std::io::Error>() {
+            match error.kind() {
+                std::io::ErrorKind::BrokenPipe => return None,
+                std::io::ErrorKind::StorageFull => return Some(ErrorKind::Limit.exit_code()),
+                _ => {}
+            }
+        }
+    }
+    let ours = error.chain().find_map(|cause| cause.downcast_ref::<Error>());
+    if let Some(ours) = ours {
+        return Some(ours.kind().exit_code());
+    }
+    let io = error.chain().any(|cause| cause.is::<std::io::Error>());
+    Some(if io { ErrorKind::Invalid.exit_code() } else { ErrorKind::Internal.exit_code() })
+}
+
+/// The message and those causes that add to it.
+fn error_text(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kind_decides_the_exit_code() {
+        let cases: [(anyhow::Error, Option<u8>); 5] = [
+            (Error::invalid("x").into(), Some(2)),
+            (anyhow::Error::from(Error::corrupt("x")).context("reading"), Some(6)),
+            (std::io::Error::from(std::io::ErrorKind::BrokenPipe).into(), None),
+            (std::io::Error::from(std::io::ErrorKind::NotFound).into(), Some(2)),
+            (anyhow::anyhow!("x"), Some(70)),
+        ];
+        for (error, code) in cases {
+            assert_eq!(exit_code(&error), code, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn causes_are_said_once() {
+        let inner = Error::unavailable("store is down");
+        let outer = Error::unavailable("cannot list: store is down").with_source(inner);
+        assert_eq!(error_text(&outer.into()), "cannot list: store is down");
+    }
+}

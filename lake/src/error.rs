@@ -151,20 +151,68 @@ impl StdError for Error {
 
 impl From<object_store::Error> for Error {
     fn from(error: object_store::Error) -> Self {
-        use object_store::Error as E;
-        let kind = match &error {
-            E::NotFound { .. } => ErrorKind::NotFound,
-            E::AlreadyExists { .. } | E::Precondition { .. } => ErrorKind::Conflict,
-            E::InvalidPath { .. }
-            | E::NotSupported { .. }
-            | E::NotImplemented { .. }
-            | E::PermissionDenied { .. }
-            | E::Unauthenticated { .. }
-            | E::UnknownConfigurationKey { .. } => ErrorKind::Invalid,
-            _ => ErrorKind::Unavailable,
-        };
-        Error::new(kind, error.to_string()).with_source(error)
+        let (kind, advice) = judge_store(&error);
+        let mut message = error.to_string();
+        if let Some(advice) = advice {
+            message = format!("{message}; {advice}");
+        }
+        Error::new(kind, message).with_source(error)
     }
+}
+
+/// What a caller can do about an error of the store, and in words where the
+/// error itself does not say it.
+fn judge_store(error: &object_store::Error) -> (ErrorKind, Option<&'static str>) {
+    use object_store::Error as E;
+    match error {
+        E::NotFound { .. } => (ErrorKind::NotFound, None),
+        E::AlreadyExists { .. } | E::Precondition { .. } => (ErrorKind::Conflict, None),
+        E::PermissionDenied { .. } | E::Unauthenticated { .. } => {
+            let advice = "give this user the right to it, or choose another lake";
+            judge_disk(error).unwrap_or((ErrorKind::Invalid, Some(advice)))
+        }
+        E::InvalidPath { .. }
+        | E::NotSupported { .. }
+        | E::NotImplemented { .. }
+        | E::UnknownConfigurationKey { .. } => (ErrorKind::Invalid, None),
+        E::JoinError { source } if source.is_panic() => (ErrorKind::Internal, None),
+        _ => judge_disk(error).unwrap_or((ErrorKind::Unavailable, None)),
+    }
+}
+
+/// The same for errors that come from a local disk and that waiting does not mend.
+fn judge_disk(error: &object_store::Error) -> Option<(ErrorKind, Option<&'static str>)> {
+    use std::io::ErrorKind as Io;
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    let disk = causes
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .last()?;
+    let judged = match disk.kind() {
+        Io::StorageFull => (ErrorKind::Limit, "the disk is full: free some space"),
+        Io::QuotaExceeded => (
+            ErrorKind::Limit,
+            "the quota is used up: raise it or free some space",
+        ),
+        Io::FileTooLarge => (
+            ErrorKind::Limit,
+            "the file is larger than the disk or the process allows",
+        ),
+        Io::ReadOnlyFilesystem => (
+            ErrorKind::Invalid,
+            "the disk is mounted read-only: remount it, or choose another lake",
+        ),
+        Io::PermissionDenied => (
+            ErrorKind::Invalid,
+            "give this user the right to it, or choose another lake",
+        ),
+        Io::NotADirectory | Io::IsADirectory => (
+            ErrorKind::Invalid,
+            "a file and a folder have the same name: rename one",
+        ),
+        Io::InvalidFilename => (ErrorKind::Invalid, "the disk cannot hold such a name"),
+        _ => return None,
+    };
+    Some((judged.0, Some(judged.1)))
 }
 
 impl From<arrow::error::ArrowError> for Error {

@@ -1,10 +1,12 @@
 //! What the log says of a table, in our own words.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use serde_json::{Map, Value};
+
+use super::transactions::Transactions;
 
 /// One version of a table, whole and immutable.
 #[derive(Debug, Clone)]
@@ -23,7 +25,7 @@ pub struct Snapshot {
     /// The active files.
     pub files: Arc<Vec<Arc<FileEntry>>>,
     /// Live application transactions: identifier to version.
-    pub transactions: Arc<HashMap<String, i64>>,
+    pub transactions: Transactions,
 }
 
 impl Snapshot {
@@ -80,13 +82,14 @@ pub struct ColumnStats {
 /// A data file that a commit adds. It is already written and durable.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewFile {
-    /// Path relative to the table.
+    /// Path relative to the table, decoded (not percent-encoded). It must be
+    /// new: a path is one file for the life of a table.
     pub path: String,
     /// Size in bytes.
     pub size: u64,
     /// Milliseconds since 1970.
     pub modified_ms: i64,
-    /// Partition column to value.
+    /// Partition column to value; every partition column must be there.
     pub partition: BTreeMap<String, Option<String>>,
     /// Row count and column statistics.
     pub stats: FileStats,
@@ -129,14 +132,64 @@ pub enum CommitOutcome {
     Unknown(crate::Error),
 }
 
+/// How [`TableLog::create`](super::TableLog::create) ended.
+#[derive(Debug)]
+pub enum CreateOutcome {
+    /// The table was created by this call.
+    Created(super::TableLog),
+    /// The table was there already; its schema may differ from the one asked for.
+    Exists(super::TableLog),
+}
+
+impl CreateOutcome {
+    /// The table, whoever created it.
+    pub fn into_log(self) -> super::TableLog {
+        match self {
+            CreateOutcome::Created(log) | CreateOutcome::Exists(log) => log,
+        }
+    }
+}
+
+/// How [`TableLog::append_blind`](super::TableLog::append_blind) ended.
+#[derive(Debug)]
+pub enum AppendOutcome {
+    /// The commit is in the log, at the version of the snapshot.
+    Committed(Arc<Snapshot>),
+    /// The snapshot says that the work was done before; nothing was added.
+    AlreadyThere(Arc<Snapshot>),
+    /// As [`CommitOutcome::Unknown`].
+    Unknown(crate::Error),
+}
+
+/// How [`TableLog::rewrite`](super::TableLog::rewrite) ended.
+#[derive(Debug)]
+pub enum RewriteOutcome {
+    /// The outputs are active and the inputs are not.
+    Committed(Arc<Snapshot>),
+    /// Somebody else changed an input. The outputs are in no version and must
+    /// be left where they are: an orphan is harmless, a deleted file of a
+    /// commit that landed after all is not.
+    GaveUp {
+        /// The newest known version.
+        snapshot: Arc<Snapshot>,
+        /// The inputs that are no longer active as they were.
+        lost: Vec<String>,
+    },
+    /// As [`CommitOutcome::Unknown`]; repeating the rewrite settles it.
+    Unknown(crate::Error),
+}
+
 /// A table to be created.
 #[derive(Debug, Clone)]
 pub struct CreateTable {
-    /// All columns, partition columns included.
+    /// All columns, partition columns included. The log holds every column as
+    /// nullable; what must not be NULL is the definition's to check.
     pub schema: SchemaRef,
     /// Names of the partition columns, in order.
     pub partition_columns: Vec<String>,
-    /// Columns whose statistics files carry, most wanted first.
+    /// Top-level columns whose statistics files carry, most wanted first;
+    /// empty means the first 32. Partition columns and columns without an
+    /// order (boolean, binary, nested) are passed over.
     pub stats_columns: Vec<String>,
     /// What the table is.
     pub description: Option<String>,

@@ -1,1 +1,35 @@
-//! Parquet files: layout, statistics, row hashes, names.
+//! Data files: layout, statistics, row hashes, names.
+//!
+//! Promises: a file that [`FileWriter::close`] returned is complete in the
+//! store; its `sorting_columns` are true, because every batch is compared with
+//! the one before; its footer carries a hash of its rows that any rewrite must
+//! reproduce; the bounds given to the log are never narrower than the values.
+//! Memory is bounded by the row group being encoded and three upload parts.
+//!
+//! Refuses: partition columns inside a data file (they live in its path), a
+//! batch that breaks the declared order, and a column type without a row hash.
+//! Page checksums are not written: parquet 59 verifies them where it finds
+//! them and cannot write them.
+
+mod encoding;
+mod hash;
+mod order;
+mod partition;
+mod read;
+mod sink;
+mod stats;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use encoding::EncodingPlan;
+pub use hash::{RowHash, row_hash};
+pub(crate) use order::{ORDER, OrderCheck};
+pub use partition::{HIVE_NULL, file_name, partition_path, partition_text};
+pub use read::{Footer, hash_file, read_footer};
+pub(crate) use writer::batch_bytes;
+pub use writer::{
+    FileWriter, TAG_AXIS_MAX, TAG_AXIS_MIN, TAG_ROW_HASH, TAG_SORT, Target, Tier, WriteOptions,
+    WrittenFile,
+};

@@ -31,6 +31,31 @@ pub struct Definition {
     pub columns: Vec<Column>,
 }
 
+impl Definition {
+    /// A definition with these columns, no axis and every default.
+    pub fn new(stream: impl Into<String>, origin: Origin, columns: Vec<Column>) -> Self {
+        Definition {
+            stream: stream.into(),
+            description: None,
+            origin,
+            input: InputLayout::default(),
+            time: TimeAxis::None,
+            partition: Partition::Day,
+            constants: Vec::new(),
+            sort_by: Vec::new(),
+            dedup_by: Vec::new(),
+            received_at: None,
+            evolution: Evolution::Add,
+            columns,
+        }
+    }
+
+    /// The column with this name in the table.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+}
+
 /// Where a definition comes from; it decides what becomes of a value that
 /// does not fit its column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,8 +115,8 @@ pub struct AbsoluteTime {
     pub columns: Vec<String>,
     /// How the values are read.
     pub code: TimeCode,
-    /// The instant that counts as zero, microseconds since 1970-01-01 UTC;
-    /// only for codes that count.
+    /// The instant that counts as zero, microseconds since 1970-01-01 UTC
+    /// whatever the scale; not for [`TimeCode::Iso`].
     pub epoch_micros: i64,
     /// The time scale of the source values.
     pub scale: TimeScale,
@@ -174,6 +199,24 @@ pub struct Column {
     /// For a sibling column (`<name>__double`, `<name>__text`): the name of
     /// the column whose misfits it takes.
     pub sibling_of: Option<String>,
+}
+
+impl Column {
+    /// A nullable column with nothing but a name, a source and a type.
+    pub fn new(name: impl Into<String>, source: impl Into<String>, kind: ColumnType) -> Self {
+        Column {
+            name: name.into(),
+            source: source.into(),
+            kind,
+            unit: None,
+            description: None,
+            required: false,
+            valid_range: None,
+            limits: Vec::new(),
+            enumeration: Vec::new(),
+            sibling_of: None,
+        }
+    }
 }
 
 /// A named band of a column's values.

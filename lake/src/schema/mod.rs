@@ -5,5 +5,9 @@
 //! stored beside the table log and never changed in place.
 
 pub mod definition;
+pub mod names;
+mod near;
+pub mod time;
+pub mod types;
 
 pub use definition::*;

@@ -1,1 +1,19 @@
-//! Tables and the operations on them.
+//! A lake, its tables, and the operations on them that need no query engine.
+//!
+//! Promises: a source unit lands exactly once (`unit`, `append`), every
+//! record of it is accounted for (`ledger`, `quarantine`). Refuses: knowing
+//! any raw format or any query.
+
+pub mod append;
+pub mod conform;
+pub mod ledger;
+pub mod quarantine;
+pub mod redrive;
+pub mod rows;
+pub mod sorter;
+pub mod unit;
+
+mod lake;
+mod reconcile;
+
+pub use lake::{Lake, LakeOptions, StoredDefinition, Table};

@@ -1,0 +1,161 @@
+//! `downlake sql`: statements in, rows out.
+
+use std::fs::File;
+use std::io::{BufWriter, IsTerminal, Read, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Context;
+use downlake_ingest::rows::FileRowSource;
+use downlake_lake::table::Lake;
+use downlake_lake::{Error, ErrorKind};
+use downlake_query::lake::LakeCatalog;
+use downlake_query::output::{self, Format, NanStyle, OutputOptions};
+use downlake_query::{Cancel, Outcome, Rows, Session, SessionBuilder, Statement, parse};
+use futures::StreamExt;
+
+use crate::args::{NanFormat, OutputFormat, SqlArgs};
+use crate::settings::Settings;
+use crate::wire;
+
+/// Bytes held back before they are written.
+const OUTPUT_BUFFER: usize = 256 << 10;
+
+pub(crate) async fn run(args: SqlArgs, settings: &Settings) -> anyhow::Result<u8> {
+    let statements = parse(&text(&args)?)?;
+    if statements.is_empty() {
+        return Err(Error::invalid("there is no statement; try: downlake sql \"SELECT 1\"").into());
+    }
+    let writes = !args.read_only && statements.iter().any(Statement::writes);
+    let lake = if writes { wire::lake_to_write(settings).await? } else { lake_to_read(settings).await? };
+    let session = session(&lake, settings, !args.read_only)?;
+    let format = format(&args);
+    let mut out = out(args.output.as_deref())?;
+    for statement in &statements {
+        let started = Instant::now();
+        show(&session, statement, format, &args, &mut *out).await?;
+        if args.timing {
+            eprintln!("{}  elapsed {:.3} ms", first_line(statement.text()), started.elapsed().as_secs_f64() * 1e3);
+        }
+    }
+    out.flush()?;
+    lake.settle().await;
+    Ok(0)
+}
+
+/// Files can be asked for without a lake: then there is an empty one in memory.
+async fn lake_to_read(settings: &Settings) -> anyhow::Result<Arc<Lake>> {
+    match wire::lake(settings).await {
+        Err(error) if error.kind() == ErrorKind::NotFound && settings.lake == "./lake" => {
+            let empty = Settings { lake: "memory://".to_owned(), ..settings.clone() };
+            Ok(wire::lake_to_write(&empty).await?)
+        }
+        lake => Ok(lake?),
+    }
+}
+
+/// A session over a lake, with raw files and, if allowed, writes.
+pub(crate) fn session(lake: &Arc<Lake>, settings: &Settings, writable: bool) -> anyhow::Result<Session> {
+    let memory = usize::try_from(settings.memory_bytes).unwrap_or(usize::MAX);
+    let files = Arc::new(FileRowSource::new(settings.temp_dir.clone()));
+    let catalog = Arc::new(LakeCatalog::new(Arc::clone(lake), Some(files), memory / 2));
+    let mut builder = SessionBuilder::new(catalog.clone())
+        .with_memory_bytes(memory)
+        .with_spill_dir(settings.temp_dir.clone());
+    if writable {
+        builder = builder.with_writer(catalog);
+    }
+    Ok(builder.build()?)
+}
+
+/// Runs a statement and writes what it answers.
+async fn show(
+    session: &Session,
+    statement: &Statement,
+    format: Format,
+    args: &SqlArgs,
+    out: &mut (dyn Write + Send),
+) -> anyhow::Result<()> {
+    match session.run(statement, &Cancel::default()).await? {
+        Outcome::Rows(rows) => write(rows, format, &options(args), out).await,
+        Outcome::Written(report) => {
+            eprintln!("{} rows written, version {}", super::output::count(report.rows), report.version);
+            Ok(())
+        }
+        Outcome::Copied { path, rows } => {
+            eprintln!("{} rows copied to {}", super::output::count(rows), path.display());
+            Ok(())
+        }
+        Outcome::Done => Ok(()),
+    }
+}
+
+/// Writes rows as they come.
+pub(crate) async fn write(
+    mut rows: Rows,
+    format: Format,
+    options: &OutputOptions,
+    out: &mut (dyn Write + Send),
+) -> anyhow::Result<()> {
+    let mut writer = output::writer(format, &rows.schema, out, options)?;
+    while let Some(batch) = rows.batches.next().await {
+        writer.write(&batch?)?;
+    }
+    writer.finish()?;
+    Ok(())
+}
+
+fn text(args: &SqlArgs) -> anyhow::Result<String> {
+    if let Some(sql) = &args.sql {
+        return Ok(sql.clone());
+    }
+    if let Some(path) = &args.file {
+        let read = std::fs::read_to_string(path);
+        return read.with_context(|| format!("cannot read statements from {}", path.display()));
+    }
+    if std::io::stdin().is_terminal() {
+        return Err(Error::invalid("there is no statement; try: downlake sql \"SELECT 1\"").into());
+    }
+    let mut sql = String::new();
+    std::io::stdin().read_to_string(&mut sql)?;
+    Ok(sql)
+}
+
+/// The format asked for; else the one of the output file; else aligned text
+/// for a person and CSV for a pipe.
+fn format(args: &SqlArgs) -> Format {
+    match args.format {
+        Some(OutputFormat::Table) => Format::Table,
+        Some(OutputFormat::Csv) => Format::Csv,
+        Some(OutputFormat::Json) => Format::Json,
+        Some(OutputFormat::Arrow) => Format::Arrow,
+        Some(OutputFormat::Parquet) => Format::Parquet,
+        None => {
+            let named = args.output.as_ref().and_then(|path| Format::from_path(&path.to_string_lossy()).ok());
+            named.unwrap_or(Format::Table)
+        }
+    }
+}
+
+fn options(args: &SqlArgs) -> OutputOptions {
+    let nan = match args.nan {
+        NanFormat::Null => NanStyle::Null,
+        NanFormat::String => NanStyle::Text,
+    };
+    OutputOptions { nan, ..OutputOptions::default() }
+}
+
+fn out(path: Option<&Path>) -> anyhow::Result<Box<dyn Write + Send>> {
+    Ok(match path {
+        Some(path) => {
+            let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+            Box::new(BufWriter::with_capacity(OUTPUT_BUFFER, file))
+        }
+        None => Box::new(BufWriter::with_capacity(OUTPUT_BUFFER, std::io::stdout())),
+    })
+}
+
+fn first_line(sql: &str) -> &str {
+    sql.trim().lines().next().unwrap_or_default()
+}

@@ -1,0 +1,49 @@
+//! The only place that makes a store, a clock, a runtime, and loggers.
+
+use std::sync::Arc;
+
+use downlake_lake::Result;
+use downlake_lake::seam::Seams;
+use downlake_lake::storage::{Storage, StorageOptions};
+use downlake_lake::table::{Lake, LakeOptions};
+use tokio::runtime::Runtime;
+use tracing_subscriber::EnvFilter;
+
+use crate::settings::Settings;
+
+/// Logs go to stderr: warnings, or what `DOWNLAKE_LOG` asks for.
+pub(crate) fn start_logging(quiet: bool) {
+    let default = if quiet { "error" } else { "warn" };
+    let filter = EnvFilter::try_from_env("DOWNLAKE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .without_time()
+        .init();
+}
+
+/// The runtime of the process.
+pub(crate) fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+/// The store of the settings.
+pub(crate) fn storage(settings: &Settings) -> Result<Storage> {
+    let options = StorageOptions { fsync: settings.fsync, cloud: settings.cloud.clone() };
+    Storage::open(&settings.lake, &options)
+}
+
+/// The lake, which must exist.
+pub(crate) async fn lake(settings: &Settings) -> Result<Arc<Lake>> {
+    Lake::open(storage(settings)?, Seams::system(), lake_options(settings)).await.map(Arc::new)
+}
+
+/// The lake, made where there is none.
+pub(crate) async fn lake_to_write(settings: &Settings) -> Result<Arc<Lake>> {
+    Lake::open_or_create(storage(settings)?, Seams::system(), lake_options(settings)).await.map(Arc::new)
+}
+
+fn lake_options(settings: &Settings) -> LakeOptions {
+    LakeOptions { temp_dir: settings.temp_dir.clone(), host: settings.host.clone() }
+}

@@ -1,0 +1,48 @@
+//! Why a record is refused: the codes of the `reason` column of `_quarantine`.
+
+/// The record is not of its format's grammar.
+pub const SYNTAX: &str = "syntax";
+/// A quoted field does not end.
+pub const QUOTE: &str = "quote";
+/// The record has more or fewer fields than the header or the definition.
+pub const FIELD_COUNT: &str = "field-count";
+/// A value is not of its column's type.
+pub const TYPE: &str = "type";
+/// A value is of its column's kind but does not fit its type.
+pub const RANGE: &str = "range";
+/// Text is not UTF-8.
+pub const UTF8: &str = "utf8";
+/// The record is longer than the limit.
+pub const TOO_LONG: &str = "too-long";
+/// The record is nested deeper than the limit.
+pub const TOO_DEEP: &str = "too-deep";
+/// An object names a field twice.
+pub const DUPLICATE_KEY: &str = "duplicate-key";
+/// A top-level value is not an object.
+pub const NOT_AN_OBJECT: &str = "not-an-object";
+/// The record has a field that the definition does not name.
+pub const UNKNOWN_FIELD: &str = "unknown-field";
+
+/// Every code a decoder uses, with its meaning.
+pub const ALL: &[(&str, &str)] = &[
+    (SYNTAX, "the record is not of its format's grammar"),
+    (QUOTE, "a quoted field does not end"),
+    (
+        FIELD_COUNT,
+        "more or fewer fields than the header or the definition",
+    ),
+    (TYPE, "a value is not of its column's type"),
+    (
+        RANGE,
+        "a value is of its column's kind but does not fit its type",
+    ),
+    (UTF8, "text is not UTF-8"),
+    (TOO_LONG, "the record is longer than the limit"),
+    (TOO_DEEP, "the record is nested deeper than the limit"),
+    (DUPLICATE_KEY, "an object names a field twice"),
+    (NOT_AN_OBJECT, "a top-level value is not an object"),
+    (
+        UNKNOWN_FIELD,
+        "a field that the definition does not name",
+    ),
+];

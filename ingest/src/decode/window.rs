@@ -1,0 +1,230 @@
+//! Records cut out of a stream of bytes, in bounded memory.
+//!
+//! The window holds the raw bytes of the batch being built and of the record
+//! being read, never more than a batch and one record of the longest allowed
+//! length. Offsets and lines are exact: offsets count decompressed bytes from
+//! 0, lines count line feeds from 1.
+
+use std::io::{self, BufRead};
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use super::{RawRecord, Records};
+
+/// How much of a record that is too long is kept.
+const KEPT_OF_LONG_RECORD: usize = 64 << 10;
+
+/// Finds the ends of records. It is fed each byte once, so that a record that
+/// spans many reads is not scanned again.
+pub(super) trait Framer {
+    /// Takes the next bytes of the current record; the number of them that
+    /// belong to the record (its terminator included), if it ends here.
+    fn feed(&mut self, bytes: &[u8]) -> Option<usize>;
+
+    /// The input ends behind this record: whether it is whole.
+    fn finish(&mut self, record: &[u8]) -> bool;
+
+    /// Takes back a record that reached the end of the input, or the limit,
+    /// without being whole: how many of its bytes to refuse so that reading
+    /// goes on behind them, or `None` to refuse all of it.
+    fn give_up(&mut self, record: &[u8]) -> Option<usize>;
+}
+
+/// A record inside the window.
+#[derive(Debug, Clone)]
+pub(super) struct Span {
+    /// Where its bytes are in the window, terminator included.
+    pub(super) range: Range<usize>,
+    /// Offset of its first byte in the input.
+    pub(super) offset: u64,
+    /// The line of its first byte.
+    pub(super) line: u64,
+}
+
+/// What the window cut out.
+#[derive(Debug)]
+pub(super) enum Cut {
+    /// A whole record.
+    Record(Span),
+    /// A record that is not whole where the input or the limit ends.
+    Unfinished(Span),
+    /// A record longer than the limit: its beginning and its length.
+    TooLong(RawRecord, u64),
+    /// The end of the input.
+    End,
+}
+
+/// A sliding window over an input.
+pub(super) struct Window {
+    reader: Box<dyn BufRead + Send>,
+    buffer: Vec<u8>,
+    /// Everything before it in the buffer is cut.
+    position: usize,
+    /// Offset in the input of the byte at `position`.
+    offset: u64,
+    /// Line of the byte at `position`.
+    line: u64,
+    at_end: bool,
+    record_limit: usize,
+}
+
+impl Window {
+    pub(super) fn new(reader: Box<dyn BufRead + Send>, record_limit: usize) -> Window {
+        Window {
+            reader,
+            buffer: Vec::new(),
+            position: 0,
+            offset: 0,
+            line: 1,
+            at_end: false,
+            record_limit,
+        }
+    }
+
+    /// The uncut bytes, at least `wanted` of them unless the input ends.
+    pub(super) fn peek(&mut self, wanted: usize) -> io::Result<&[u8]> {
+        while self.buffer.len() - self.position < wanted && self.read_more()? {}
+        Ok(&self.buffer[self.position..])
+    }
+
+    /// Number of bytes of the buffer that are cut.
+    pub(super) fn cut_bytes(&self) -> usize {
+        self.position
+    }
+
+    /// The bytes of a span cut since the last [`Window::take`].
+    pub(super) fn bytes(&self, span: &Span) -> &[u8] {
+        &self.buffer[span.range.clone()]
+    }
+
+    /// Cuts off the next bytes, at most those that were peeked at.
+    pub(super) fn pass(&mut self, count: usize) -> Span {
+        let span = Span {
+            range: self.position..self.position + count,
+            offset: self.offset,
+            line: self.line,
+        };
+        self.line += count_lines(&self.buffer[span.range.clone()]);
+        self.position += count;
+        self.offset += count as u64;
+        span
+    }
+
+    /// Cuts off the next record.
+    pub(super) fn cut(&mut self, framer: &mut dyn Framer) -> io::Result<Cut> {
+        let mut seen = 0;
+        loop {
+            let fresh = &self.buffer[self.position + seen..];
+            if let Some(count) = framer.feed(fresh) {
+                return Ok(Cut::Record(self.pass(seen + count)));
+            }
+            seen += fresh.len();
+            if seen > self.record_limit {
+                return self.cut_long(framer);
+            }
+            if !self.read_more()? {
+                return Ok(self.cut_last(framer));
+            }
+        }
+    }
+
+    /// Gives away the bytes that are cut, as one shared piece.
+    pub(super) fn take(&mut self) -> Bytes {
+        let rest = self.buffer[self.position..].to_vec();
+        let mut taken = std::mem::replace(&mut self.buffer, rest);
+        taken.truncate(self.position);
+        self.position = 0;
+        Bytes::from(taken)
+    }
+
+    fn cut_last(&mut self, framer: &mut dyn Framer) -> Cut {
+        let record = &self.buffer[self.position..];
+        let length = record.len();
+        if length == 0 {
+            Cut::End
+        } else if framer.finish(record) {
+            Cut::Record(self.pass(length))
+        } else {
+            let refused = framer.give_up(record).unwrap_or(length);
+            Cut::Unfinished(self.pass(refused))
+        }
+    }
+
+    fn cut_long(&mut self, framer: &mut dyn Framer) -> io::Result<Cut> {
+        let record = &self.buffer[self.position..];
+        if let Some(refused) = framer.give_up(record) {
+            return Ok(Cut::Unfinished(self.pass(refused)));
+        }
+        let kept = record.len().min(KEPT_OF_LONG_RECORD);
+        let beginning = RawRecord {
+            byte_offset: Some(self.offset),
+            line: Some(self.line),
+            packet_index: None,
+            raw: Bytes::copy_from_slice(&record[..kept]),
+        };
+        self.drop_bytes(self.buffer.len() - self.position);
+        while self.read_more()? {
+            let end = framer.feed(&self.buffer[self.position..]);
+            self.drop_bytes(end.unwrap_or(self.buffer.len() - self.position));
+            if end.is_some() {
+                break;
+            }
+        }
+        let length = self.offset - beginning.byte_offset.unwrap_or_default();
+        Ok(Cut::TooLong(beginning, length))
+    }
+
+    /// Drops uncut bytes; those of the batch keep their places.
+    fn drop_bytes(&mut self, count: usize) {
+        let span = self.pass(count);
+        self.position = span.range.start;
+        self.buffer.drain(span.range);
+    }
+
+    fn read_more(&mut self) -> io::Result<bool> {
+        if self.at_end {
+            return Ok(false);
+        }
+        let bytes = self.reader.fill_buf()?;
+        let count = bytes.len();
+        self.buffer.extend_from_slice(bytes);
+        self.reader.consume(count);
+        self.at_end = count == 0;
+        Ok(!self.at_end)
+    }
+}
+
+/// The raw records of a batch of text: one piece of bytes and a span a row.
+pub(super) struct TextRecords {
+    pub(super) bytes: Bytes,
+    pub(super) spans: Vec<Span>,
+}
+
+impl Records for TextRecords {
+    fn record(&self, row: usize) -> RawRecord {
+        raw_record(&self.bytes, &self.spans[row])
+    }
+}
+
+/// The record of a span, without the end of its last line.
+pub(super) fn raw_record(bytes: &Bytes, span: &Span) -> RawRecord {
+    let raw = bytes.slice(span.range.clone());
+    let length = trim_line_end(&raw).len();
+    RawRecord {
+        byte_offset: Some(span.offset),
+        line: Some(span.line),
+        packet_index: None,
+        raw: raw.slice(..length),
+    }
+}
+
+/// A record without the end of its last line.
+pub(super) fn trim_line_end(record: &[u8]) -> &[u8] {
+    let record = record.strip_suffix(b"\n").unwrap_or(record);
+    record.strip_suffix(b"\r").unwrap_or(record)
+}
+
+fn count_lines(bytes: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', bytes).count() as u64
+}

@@ -1,0 +1,417 @@
+//! One ingest command: which units, into which table, under which definition.
+//!
+//! Promises: a unit that is there already adds nothing; a unit that fails
+//! does not hold the others back; the report's counts add up over the units.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use downlake_lake::schema::{
+    Column, Definition, Evolution, InputLayout, Origin, TimeAxis, fold_name, parse_axis,
+};
+use downlake_lake::table::append::{QuarantineLimit, UnitReport};
+use downlake_lake::table::unit::UnitIdentity;
+use downlake_lake::table::{Lake, StoredDefinition, Table};
+use downlake_lake::{Error, ErrorKind, Result};
+
+use crate::decode::{self, Format, InferOptions};
+use crate::infer::Inferred;
+use crate::pipeline::{UnitLimits, UnitWork, constants, stem};
+use crate::progress::Progress;
+use crate::report::{IngestReport, UnitEnd};
+use crate::source::{self, PathPattern, SourceFile, SourceRef};
+
+/// What is asked of an ingest.
+#[derive(Debug, Clone)]
+pub struct IngestRequest {
+    /// Files, folders, globs, object prefixes, `-`.
+    pub sources: Vec<String>,
+    /// The definition, if one is given; else the table's, else inferred.
+    pub definition: Option<Definition>,
+    /// The format, where neither name nor content decides.
+    pub format: Option<String>,
+    /// The table, where neither definition nor path decides.
+    pub table: Option<String>,
+    /// Names the table `<prefix>_<stream>`.
+    pub prefix: Option<String>,
+    /// Constant columns.
+    pub constants: BTreeMap<String, String>,
+    /// Constant columns taken from paths.
+    pub from_path: Option<PathPattern>,
+    /// The time axis of an inferred definition.
+    pub time: Option<String>,
+    /// The order of rows of an inferred definition.
+    pub sort_by: Vec<String>,
+    /// The key of duplicates of an inferred definition.
+    pub dedup_by: Vec<String>,
+    /// The column that says when the ground received a row.
+    pub received_at: Option<String>,
+    /// Only part `.0` (from 1) of `.1` of the sources.
+    pub shard: Option<(u32, u32)>,
+    /// The same bytes under two names are two units.
+    pub by_name: bool,
+    /// Refuse fields that the definition does not name.
+    pub strict: bool,
+    /// How much of a unit may be refused.
+    pub max_quarantine: QuarantineLimit,
+    /// Memory, bytes.
+    pub memory_bytes: usize,
+    /// Where sources are spooled.
+    pub temp_dir: PathBuf,
+}
+
+/// Asks a running job to stop after what it is doing; what was committed stays.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Asks.
+    pub fn ask(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn asked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Runs an ingest.
+///
+/// # Errors
+/// The request as a whole cannot be carried out. Units that fail are in the report.
+pub async fn ingest(
+    lake: &Arc<Lake>,
+    request: &IngestRequest,
+    progress: Arc<dyn Progress>,
+    stop: &Stop,
+) -> Result<IngestReport> {
+    let sources = select(source::discover(&request.sources, &progress).await?, request.shard);
+    let mut job = Job { lake, request, progress, target: target_name(request, &sources)?, planned: None };
+    let mut report = IngestReport::default();
+    let mut opened = job.plan(&sources).await?;
+    let units = sources.len();
+    for (index, source) in sources.iter().enumerate() {
+        if stop.asked() {
+            lake.flush_ledger().await?;
+            return Err(Error::new(ErrorKind::Cancelled, "stopped; the same command again finishes the work"));
+        }
+        let end = job.unit(source, opened.remove(&index), (index, units)).await;
+        report.add(source.url(), end);
+        job.progress.end();
+    }
+    lake.flush_ledger().await?;
+    if let Some(table) = lake.table(&job.target).await? {
+        report.set_version(table.name(), table.snapshot().version);
+    }
+    Ok(report)
+}
+
+/// The sources of one shard, by a hash of their names.
+fn select(sources: Vec<SourceRef>, shard: Option<(u32, u32)>) -> Vec<SourceRef> {
+    let Some((index, count)) = shard else { return sources };
+    let mine = |source: &SourceRef| {
+        let hash = blake3::hash(source.url().as_bytes());
+        let bytes = hash.as_bytes();
+        u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) % count == index - 1
+    };
+    sources.into_iter().filter(mine).collect()
+}
+
+/// The table: asked for, the definition's, the file's stem, or the folder of several.
+fn target_name(request: &IngestRequest, sources: &[SourceRef]) -> Result<String> {
+    let chosen = request
+        .table
+        .clone()
+        .or_else(|| request.definition.as_ref().map(|d| d.stream.clone()))
+        .or_else(|| suggested_name(sources));
+    let Some(name) = chosen else {
+        return Err(Error::invalid("the sources suggest no name for the table; give one with --table"));
+    };
+    let name = fold_name(&name)?;
+    if name.starts_with('_') {
+        return Err(Error::invalid(format!("table \"{name}\" begins with \"_\", which is kept for system tables")));
+    }
+    match &request.prefix {
+        Some(prefix) => fold_name(&format!("{prefix}_{name}")),
+        None => Ok(name),
+    }
+}
+
+fn suggested_name(sources: &[SourceRef]) -> Option<String> {
+    let [first, rest @ ..] = sources else { return None };
+    let own = stem(first.url()).filter(|s| s != "-");
+    if rest.iter().all(|s| stem(s.url()) == own) {
+        return own;
+    }
+    let folder = |s: &SourceRef| PathBuf::from(s.url()).parent().map(PathBuf::from);
+    let mut common = folder(first)?;
+    while !rest.iter().all(|s| folder(s).is_some_and(|f| f.starts_with(&common))) {
+        common = common.parent()?.to_owned();
+    }
+    common.file_name()?.to_str().map(str::to_owned)
+}
+
+struct Job<'a> {
+    lake: &'a Arc<Lake>,
+    request: &'a IngestRequest,
+    progress: Arc<dyn Progress>,
+    target: String,
+    planned: Option<Planned>,
+}
+
+/// The table and the definition in force.
+#[derive(Clone)]
+struct Planned {
+    table: Arc<Table>,
+    definition: StoredDefinition,
+}
+
+impl Job<'_> {
+    /// Settles table and definition. A definition that is to be inferred
+    /// takes all sources of the command into account, so they are opened now.
+    async fn plan(&mut self, sources: &[SourceRef]) -> Result<BTreeMap<usize, SourceFile>> {
+        let stored = match self.lake.table(&self.target).await? {
+            Some(table) => {
+                let definition = table.definition(self.lake).await?;
+                let definition = definition.ok_or_else(|| foreign_table(&self.target))?;
+                Some(Planned { table, definition })
+            }
+            None => None,
+        };
+        let mut opened = BTreeMap::new();
+        self.planned = match (&self.request.definition, stored) {
+            (Some(given), stored) => Some(self.adopt(given, stored).await?),
+            (None, Some(stored)) => Some(stored),
+            (None, None) => {
+                let inferred = self.infer_all(sources, &mut opened).await?;
+                match inferred {
+                    Some(inferred) => Some(self.create(&self.inferred_definition(inferred)?).await?),
+                    None => None,
+                }
+            }
+        };
+        Ok(opened)
+    }
+
+    /// A given definition: the first of a table, the one that is stored, or its successor.
+    async fn adopt(&self, given: &Definition, stored: Option<Planned>) -> Result<Planned> {
+        let mut given = Definition { stream: self.target.clone(), ..given.clone() };
+        for name in self.constant_names() {
+            if !given.constants.contains(&name) {
+                given.constants.push(name);
+            }
+        }
+        if self.request.strict {
+            given.evolution = Evolution::Strict;
+        }
+        given.check()?;
+        match stored {
+            None => self.create(&given).await,
+            Some(planned) if planned.definition.definition.hash() == given.hash() => Ok(planned),
+            Some(planned) => self.succeed(planned, given).await,
+        }
+    }
+
+    async fn create(&self, definition: &Definition) -> Result<Planned> {
+        let table = self.lake.ensure_table(definition).await?;
+        let stored = table.definition(self.lake).await?.ok_or_else(|| foreign_table(&self.target))?;
+        Ok(Planned { table, definition: stored })
+    }
+
+    /// Stores a definition that follows the table's.
+    async fn succeed(&self, planned: Planned, next: Definition) -> Result<Planned> {
+        let next = planned.definition.definition.succeeded_by(&next)?;
+        let definition = planned.table.store_definition(self.lake, &next).await?;
+        Ok(Planned { table: planned.table, definition })
+    }
+
+    async fn infer_all(
+        &self,
+        sources: &[SourceRef],
+        opened: &mut BTreeMap<usize, SourceFile>,
+    ) -> Result<Option<Inferred>> {
+        let mut all: Option<Inferred> = None;
+        for (index, source) in sources.iter().enumerate() {
+            self.progress.begin(source.url(), 0, index, sources.len());
+            let file = source::open(source, &self.request.temp_dir).await?;
+            let found = self.infer_one(&file, &InputLayout::default()).await?;
+            opened.insert(index, file);
+            for notice in &found.notices {
+                self.progress.notice(notice);
+            }
+            match &mut all {
+                Some(all) => all.merge(found)?,
+                None => all = Some(found),
+            }
+        }
+        Ok(all.filter(|i| !i.fields.is_empty()))
+    }
+
+    async fn infer_one(&self, file: &SourceFile, layout: &InputLayout) -> Result<Inferred> {
+        let format = self.format_of(file, None)?;
+        let options = InferOptions {
+            source: file.url().to_owned(),
+            layout: layout.clone(),
+            ..InferOptions::default()
+        };
+        let input = file.input_for(format.access)?;
+        let done = tokio::task::spawn_blocking(move || (format.infer)(input, &options)).await;
+        done.map_err(|e| Error::internal(format!("inference stopped: {e}")))?
+    }
+
+    fn format_of(&self, file: &SourceFile, definition: Option<&Definition>) -> Result<&'static Format> {
+        let named = self.request.format.as_deref().or_else(|| definition?.input.format.as_deref());
+        match named {
+            Some(name) => decode::format_by_name(name),
+            None => decode::detect(file.url(), &file.head()?),
+        }
+    }
+
+    fn inferred_definition(&self, inferred: Inferred) -> Result<Definition> {
+        let layout = inferred.layout.clone();
+        let (columns, notices) = inferred.columns()?;
+        for notice in &notices {
+            self.progress.notice(notice);
+        }
+        let request = self.request;
+        let time = match &request.time {
+            Some(expr) => parse_axis(expr, &columns)?,
+            None => default_axis(&columns),
+        };
+        let folded = |names: &[String]| names.iter().map(|n| column_named(&columns, n)).collect::<Result<Vec<_>>>();
+        let definition = Definition {
+            stream: self.target.clone(),
+            description: None,
+            origin: Origin::Inferred,
+            input: layout,
+            time,
+            partition: downlake_lake::schema::Partition::Day,
+            constants: self.constant_names(),
+            sort_by: folded(&request.sort_by)?,
+            dedup_by: folded(&request.dedup_by)?,
+            received_at: request.received_at.as_deref().map(|n| column_named(&columns, n)).transpose()?,
+            evolution: if request.strict { Evolution::Strict } else { Evolution::Add },
+            columns,
+        };
+        definition.check()?;
+        Ok(definition)
+    }
+
+    fn constant_names(&self) -> Vec<String> {
+        let from_path = self.request.from_path.iter().flat_map(|p| p.names().map(str::to_owned));
+        let mut names: Vec<String> = from_path.chain(self.request.constants.keys().cloned()).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    async fn unit(
+        &mut self,
+        source: &SourceRef,
+        opened: Option<SourceFile>,
+        place: (usize, usize),
+    ) -> UnitEnd {
+        self.try_unit(source, opened, place).await.unwrap_or_else(UnitEnd::failed)
+    }
+
+    async fn try_unit(
+        &mut self,
+        source: &SourceRef,
+        opened: Option<SourceFile>,
+        (index, units): (usize, usize),
+    ) -> Result<UnitEnd> {
+        let file = match opened {
+            Some(file) => file,
+            None => source::open(source, &self.request.temp_dir).await?,
+        };
+        self.progress.begin(file.url(), file.size(), index, units);
+        let Some(planned) = self.planned.clone() else {
+            self.progress.notice(&format!("{} holds no records: there is nothing to land", file.url()));
+            return Ok(UnitEnd::empty());
+        };
+        let identity = self.identity(source, &file)?;
+        let key = identity.key();
+        let state = self.lake.unit_state(&planned.table, &identity).await?;
+        if state.is_landed() {
+            return Ok(UnitEnd::already(key.landed_as(state)));
+        }
+        let planned = self.evolve(planned, &file).await?;
+        self.planned = Some(planned.clone());
+        let bytes_in = file.size();
+        let format = self.format_of(&file, Some(&planned.definition.definition))?;
+        let work = UnitWork {
+            lake: Arc::clone(self.lake),
+            table: planned.table,
+            definition: planned.definition,
+            format,
+            file,
+            identity,
+            limits: UnitLimits {
+                memory_bytes: self.request.memory_bytes,
+                max_quarantine: self.request.max_quarantine,
+            },
+            progress: Arc::clone(&self.progress),
+        };
+        let report: UnitReport = work.land().await?;
+        Ok(UnitEnd::landed(&self.target, report, bytes_in))
+    }
+
+    fn identity(&self, source: &SourceRef, file: &SourceFile) -> Result<UnitIdentity> {
+        let from_path = match &self.request.from_path {
+            Some(pattern) => Some(pattern.extract(source.url()).ok_or_else(|| {
+                Error::invalid(format!("{} does not match --from-path {pattern}", source.url()))
+            })?),
+            None => None,
+        };
+        Ok(UnitIdentity {
+            target: self.target.clone(),
+            content_hash: *file.content_hash().as_bytes(),
+            constants: constants(from_path, &self.request.constants),
+            name: self.request.by_name.then(|| source.url().to_owned()),
+        })
+    }
+
+    /// For inferred tables: what this unit holds beyond the definition is added to it.
+    async fn evolve(&self, planned: Planned, file: &SourceFile) -> Result<Planned> {
+        let definition = &planned.definition.definition;
+        if definition.origin == Origin::Given || definition.evolution != Evolution::Add {
+            return Ok(planned);
+        }
+        let found = self.infer_one(file, &definition.input).await?;
+        let (columns, _) = found.columns()?;
+        let evolved = definition.evolve(&columns)?;
+        if evolved.added.is_empty() {
+            return Ok(planned);
+        }
+        for notice in &evolved.notices {
+            self.progress.notice(notice);
+        }
+        let definition = planned.table.store_definition(self.lake, &evolved.definition).await?;
+        Ok(Planned { table: planned.table, definition })
+    }
+}
+
+/// A column `time` of timestamps is the axis; anything else has to be said.
+fn default_axis(columns: &[Column]) -> TimeAxis {
+    let is_axis = |c: &&Column| c.name == "time" && c.kind.is_instant();
+    match columns.iter().find(is_axis) {
+        Some(column) => TimeAxis::iso(&column.name),
+        None => TimeAxis::None,
+    }
+}
+
+fn column_named(columns: &[Column], name: &str) -> Result<String> {
+    let found = columns.iter().find(|c| c.name == name || c.source == name);
+    found.map(|c| c.name.clone()).ok_or_else(|| {
+        let names: Vec<_> = columns.iter().map(|c| c.name.as_str()).collect();
+        Error::invalid(format!("there is no column \"{name}\"; there are {}", names.join(", ")))
+    })
+}
+
+fn foreign_table(name: &str) -> Error {
+    Error::invalid(format!(
+        "table \"{name}\" was made by another program and has no stream definition; give one with --schema"
+    ))
+}

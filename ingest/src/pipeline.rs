@@ -1,0 +1,191 @@
+//! From a source unit to a commit: decode, conform, sort, land.
+//!
+//! One thread decodes, one conforms, sorts and encodes; two batches wait
+//! between them. Whatever is refused on the way carries its place and its raw
+//! bytes. Nothing is visible before the commit, and a unit that fails leaves
+//! the lake as it was.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use downlake_lake::schema::Definition;
+use downlake_lake::table::append::{QuarantineLimit, UnitReport, UnitSpec, UnitWriter};
+use downlake_lake::table::conform::{Conform, UnitColumns};
+use downlake_lake::table::quarantine::Refusal;
+use downlake_lake::table::unit::UnitIdentity;
+use downlake_lake::table::{Lake, StoredDefinition, Table};
+use downlake_lake::{Error, Result};
+use tokio::runtime::Handle;
+
+use crate::decode::{DecodeOptions, Decoded, Format, RawRecord, Reject};
+use crate::progress::Progress;
+use crate::source::SourceFile;
+
+/// Batches that wait between decoding and sorting.
+const BATCHES_WAITING: usize = 2;
+/// The share of the memory that batches on their way may hold.
+const BATCH_SHARE: usize = 8;
+const BATCH_BYTES_MIN: usize = 256 << 10;
+const BATCH_BYTES_MAX: usize = 8 << 20;
+
+/// One unit on its way into one table.
+pub(crate) struct UnitWork {
+    pub(crate) lake: Arc<Lake>,
+    pub(crate) table: Arc<Table>,
+    pub(crate) definition: StoredDefinition,
+    pub(crate) format: &'static Format,
+    pub(crate) file: SourceFile,
+    pub(crate) identity: UnitIdentity,
+    pub(crate) limits: UnitLimits,
+    pub(crate) progress: Arc<dyn Progress>,
+}
+
+/// What a unit may use.
+#[derive(Debug, Clone, Copy)]
+pub struct UnitLimits {
+    /// Memory for decoding, sorting and encoding, bytes.
+    pub memory_bytes: usize,
+    /// How much of a unit may be refused.
+    pub max_quarantine: QuarantineLimit,
+}
+
+impl UnitWork {
+    /// Lands the unit. Blocks; the runtime is used for the store only.
+    pub(crate) async fn land(self) -> Result<UnitReport> {
+        let spec = UnitSpec {
+            identity: self.identity.clone(),
+            source: self.file.url().to_owned(),
+            bytes_in: self.file.size(),
+            format: framing(self.format, &self.definition.definition),
+            max_quarantine: self.limits.max_quarantine,
+            memory_bytes: self.limits.memory_bytes - self.limits.memory_bytes / BATCH_SHARE,
+            operation: "INGEST",
+        };
+        let definition = Some(self.definition.clone());
+        let writer = self.lake.begin_unit(Arc::clone(&self.table), definition, spec).await?;
+        let runtime = Handle::current();
+        let done = tokio::task::spawn_blocking(move || self.run(writer, &runtime)).await;
+        done.map_err(|e| Error::internal(format!("the ingest of a unit stopped: {e}")))?
+    }
+
+    fn run(self, writer: UnitWriter, runtime: &Handle) -> Result<UnitReport> {
+        let (sender, receiver) = sync_channel(BATCHES_WAITING);
+        let decoded = std::thread::scope(|threads| {
+            let decoding = threads.spawn(|| self.decode(&sender_of(sender)));
+            let written = self.write(writer, &receiver);
+            drop(receiver);
+            let decoding = decoding.join().unwrap_or_else(|_| {
+                Err(Error::internal(format!("decoding {} panicked", self.file.url())))
+            });
+            (written, decoding)
+        });
+        let writer = match decoded {
+            (Ok(writer), Ok(())) => writer,
+            (Ok(writer), Err(error)) => {
+                writer.abort();
+                return Err(error);
+            }
+            (Err(error), _) => return Err(error),
+        };
+        if let Err(error) = self.file.verify_unchanged() {
+            writer.abort();
+            return Err(error);
+        }
+        writer.commit(runtime)
+    }
+
+    fn decode(&self, out: &SyncSender<Decoded>) -> Result<()> {
+        let share = self.limits.memory_bytes / BATCH_SHARE / (BATCHES_WAITING + 2);
+        let options = DecodeOptions {
+            source: self.file.url().to_owned(),
+            batch_bytes: share.clamp(BATCH_BYTES_MIN, BATCH_BYTES_MAX),
+            ..DecodeOptions::default()
+        };
+        let input = self.file.input_for(self.format.access)?;
+        let mut decoder = (self.format.open)(input, &self.definition.definition, &options)?;
+        while let Some(decoded) = decoder.next()? {
+            // The writer has failed and says why itself.
+            if out.send(decoded).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&self, mut writer: UnitWriter, batches: &Receiver<Decoded>) -> Result<UnitWriter> {
+        let conform = Conform::new(
+            &self.definition.definition,
+            &UnitColumns {
+                constants: self.identity.constants.clone(),
+                ingest_id: writer.ingest_id(),
+                ingested_at_micros: writer.started_at_micros(),
+                received_at: None,
+            },
+        )?;
+        while let Ok(decoded) = batches.recv() {
+            if let Err(error) = self.write_batch(&mut writer, &conform, decoded) {
+                writer.abort();
+                return Err(error);
+            }
+            self.progress.advance(self.file.bytes_read(), writer.records());
+        }
+        Ok(writer)
+    }
+
+    fn write_batch(&self, writer: &mut UnitWriter, conform: &Conform, decoded: Decoded) -> Result<()> {
+        writer.skip(decoded.skipped);
+        for notice in &decoded.notices {
+            self.progress.notice(notice);
+        }
+        for reject in decoded.rejects {
+            writer.refuse(&refusal(reject))?;
+        }
+        let conformed = conform.apply(&decoded.batch)?;
+        for refused in conformed.refused {
+            let record = decoded.origins.record(refused.row);
+            writer.refuse(&refusal(Reject { record, reason: refused.reason, detail: refused.detail }))?;
+        }
+        if conformed.batch.num_rows() > 0 {
+            writer.write(conformed.batch)?;
+        }
+        Ok(())
+    }
+}
+
+/// Moves the sender into the decoding thread, so that its end ends the stream.
+fn sender_of(sender: SyncSender<Decoded>) -> SyncSender<Decoded> {
+    sender
+}
+
+fn refusal(reject: Reject) -> Refusal {
+    let RawRecord { byte_offset, line, packet_index, raw } = reject.record;
+    Refusal { byte_offset, line, packet_index, reason: reject.reason, detail: reject.detail, raw }
+}
+
+/// How a raw record of a unit is framed, for redrive.
+fn framing(format: &Format, definition: &Definition) -> String {
+    serde_json::json!({
+        "format": format.name,
+        "delimiter": definition.input.delimiter.map(|d| char::from(d).to_string()),
+    })
+    .to_string()
+}
+
+/// The table's name that a source's path suggests: its stem, folded.
+pub(crate) fn stem(url: &str) -> Option<String> {
+    let name = Path::new(url).file_name()?.to_str()?;
+    let stem = name.split('.').next().filter(|s| !s.is_empty())?;
+    Some(stem.to_owned())
+}
+
+/// Constant columns of a unit: from its path, and those set by hand, which win.
+pub(crate) fn constants(
+    from_path: Option<BTreeMap<String, String>>,
+    set: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let mut constants = from_path.unwrap_or_default();
+    constants.extend(set.iter().map(|(k, v)| (k.clone(), v.clone())));
+    constants
+}

@@ -1,0 +1,160 @@
+//! A second try for refused records, under the definition of today.
+//!
+//! A redrive is a source unit of its own: it lands exactly once, and what it
+//! refuses again stands in `_quarantine` under its own landing. The rows land
+//! first, then the old records are marked; a rerun does what is missing.
+
+use std::collections::BTreeMap;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use downlake_lake::table::Lake;
+use downlake_lake::table::append::QuarantineLimit;
+use downlake_lake::table::redrive::RefusedGroup;
+use downlake_lake::table::unit::UnitIdentity;
+use downlake_lake::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::decode;
+use crate::pipeline::{UnitLimits, UnitWork};
+use crate::progress::Progress;
+use crate::source::SourceFile;
+
+/// How the raw records of a unit are framed, as `_quarantine.format` says it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct Framing {
+    /// The format's name.
+    pub(crate) format: String,
+    /// Delimited text: what stands before the records so that they mean the
+    /// same again (the header line).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) preamble: Option<String>,
+    /// The unit's constant columns.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) constants: BTreeMap<String, String>,
+}
+
+/// What became of the refused records of one landing.
+#[derive(Debug, Clone, Serialize)]
+pub struct Redriven {
+    /// The landing that refused them.
+    pub ingest_id: i64,
+    /// The table.
+    pub table_name: String,
+    /// Where the bytes came from.
+    pub source: String,
+    /// The landing of the redrive.
+    pub redriven_as: i64,
+    /// Records tried again.
+    pub records: u64,
+    /// Records whose raw bytes were too long to be kept.
+    pub without_raw: u64,
+    /// Rows that are in the table now.
+    pub rows_committed: u64,
+    /// Records refused again.
+    pub rows_quarantined: u64,
+    /// Whether the rows were there already, from a redrive that was cut off.
+    pub already: bool,
+}
+
+/// Tries refused records again, one landing after the other.
+pub async fn redrive(
+    lake: &Arc<Lake>,
+    ingest_id: Option<i64>,
+    table: Option<&str>,
+    memory_bytes: usize,
+    temp_dir: &Path,
+    progress: Arc<dyn Progress>,
+) -> Result<Vec<Redriven>> {
+    let mut done = Vec::new();
+    for (group, (all, with_raw)) in lake.refused_groups(ingest_id, table).await? {
+        if with_raw == 0 {
+            continue;
+        }
+        let mut redriven = one(lake, &group, memory_bytes, temp_dir, &progress).await?;
+        redriven.without_raw = all - with_raw;
+        redriven.records = lake.mark_redriven(&group, redriven.redriven_as).await?;
+        done.push(redriven);
+    }
+    Ok(done)
+}
+
+async fn one(
+    lake: &Arc<Lake>,
+    group: &RefusedGroup,
+    memory_bytes: usize,
+    temp_dir: &Path,
+    progress: &Arc<dyn Progress>,
+) -> Result<Redriven> {
+    let framing: Framing = serde_json::from_str(&group.format).map_err(|e| {
+        Error::corrupt(format!("landing {}: the framing {} is not understood: {e}", group.ingest_id, group.format))
+    })?;
+    let format = decode::format_for_records(&framing.format)?;
+    let table = lake.table(&group.table_name).await?;
+    let table = table.ok_or_else(|| {
+        Error::not_found(format!("landing {} was meant for \"{}\", which does not exist", group.ingest_id, group.table_name))
+    })?;
+    let definition = table.definition(lake).await?;
+    let definition = definition
+        .ok_or_else(|| Error::invalid(format!("table \"{}\" has no definition of ours", group.table_name)))?;
+    let file = spool(lake, group, &framing, temp_dir).await?;
+    let identity = UnitIdentity {
+        target: group.table_name.clone(),
+        content_hash: *file.content_hash().as_bytes(),
+        constants: framing.constants.clone(),
+        name: Some(format!("redrive:{}", group.ingest_id)),
+    };
+    let mut redriven = Redriven {
+        ingest_id: group.ingest_id,
+        table_name: group.table_name.clone(),
+        source: group.source.clone(),
+        redriven_as: 0,
+        records: 0,
+        without_raw: 0,
+        rows_committed: 0,
+        rows_quarantined: 0,
+        already: false,
+    };
+    let state = lake.unit_state(&table, &identity).await?;
+    if let Some(landed_as) = identity.key().landed_as(state) {
+        return Ok(Redriven { redriven_as: landed_as, already: true, ..redriven });
+    }
+    let limits = UnitLimits { memory_bytes, max_quarantine: QuarantineLimit::Share(1.0) };
+    let work = UnitWork {
+        lake: Arc::clone(lake),
+        table,
+        definition,
+        format,
+        file,
+        identity,
+        limits,
+        progress: Arc::clone(progress),
+    };
+    let report = work.land().await?;
+    redriven.redriven_as = report.ingest_id;
+    redriven.rows_committed = report.rows_committed;
+    redriven.rows_quarantined = report.rows_quarantined;
+    redriven.already = report.already;
+    Ok(redriven)
+}
+
+/// Writes a group's records to a local file that the format reads like a source.
+async fn spool(lake: &Lake, group: &RefusedGroup, framing: &Framing, temp_dir: &Path) -> Result<SourceFile> {
+    let failed = |e: std::io::Error| {
+        Error::limit(format!("cannot spool refused records to {}: {e}", temp_dir.display())).with_source(e)
+    };
+    let mut file = tempfile::NamedTempFile::new_in(temp_dir).map_err(failed)?;
+    {
+        let mut out = BufWriter::new(file.as_file_mut());
+        if let Some(preamble) = &framing.preamble {
+            out.write_all(preamble.as_bytes()).map_err(failed)?;
+        }
+        lake.refused_records(group, |raw| {
+            out.write_all(raw).and_then(|()| out.write_all(b"\n")).map_err(failed)
+        })
+        .await?;
+        out.flush().map_err(failed)?;
+    }
+    SourceFile::spooled(&format!("redrive:{}", group.ingest_id), file.into_temp_path())
+}

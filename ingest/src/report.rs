@@ -1,0 +1,168 @@
+//! What an ingest did, in numbers that add up.
+
+use std::collections::BTreeMap;
+
+use downlake_lake::Error;
+use downlake_lake::table::append::UnitReport;
+use serde::Serialize;
+
+/// The report of one ingest; its JSON keys are stable.
+#[derive(Debug, Default, Serialize)]
+pub struct IngestReport {
+    /// One entry a source unit, in order.
+    pub units: Vec<UnitLine>,
+    /// One entry a table.
+    pub tables: Vec<TableLine>,
+    /// Records found.
+    pub rows_in: u64,
+    /// Rows in tables.
+    pub rows_committed: u64,
+    /// Records in `_quarantine`.
+    pub rows_quarantined: u64,
+    /// Rows dropped because the table had them.
+    pub rows_duplicate: u64,
+    /// Records that carry no data.
+    pub rows_skipped: u64,
+    /// Bytes read of landed units, as stored.
+    pub bytes_in: u64,
+    /// Bytes that no record could be made of.
+    pub bytes_undecoded: u64,
+    /// Wall time, set by the caller.
+    pub elapsed_ms: u64,
+    /// Peak resident memory of the process, set by the caller.
+    pub peak_rss_bytes: u64,
+    /// The first failure, which decides the exit code.
+    #[serde(skip)]
+    pub first_error: Option<Error>,
+}
+
+/// One source unit.
+#[derive(Debug, Clone, Serialize)]
+pub struct UnitLine {
+    /// Where the bytes came from.
+    pub source: String,
+    /// The landing, if there is one.
+    pub ingest_id: Option<i64>,
+    /// How it ended.
+    pub state: UnitState,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// How a unit ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnitState {
+    /// Its rows are in the lake now.
+    Landed,
+    /// Its rows were in the lake before.
+    Already,
+    /// Nothing of it is in the lake.
+    Failed,
+}
+
+/// What was added to one table.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct TableLine {
+    /// The table.
+    pub table: String,
+    /// Its newest version.
+    pub version: u64,
+    /// Rows added.
+    pub rows_committed: u64,
+    /// Files added.
+    pub files: u64,
+    /// Bytes of those files.
+    pub bytes_out: u64,
+}
+
+/// The end of one unit, before it is counted.
+#[derive(Debug)]
+pub(crate) struct UnitEnd {
+    pub(crate) ingest_id: Option<i64>,
+    pub(crate) state: UnitState,
+    pub(crate) report: Option<(String, UnitReport)>,
+    pub(crate) error: Option<Error>,
+    pub(crate) bytes_in: u64,
+}
+
+impl IngestReport {
+    pub(crate) fn add(&mut self, source: &str, end: UnitEnd) {
+        self.units.push(UnitLine {
+            source: source.to_owned(),
+            ingest_id: end.ingest_id,
+            state: end.state,
+            error: end.error.as_ref().map(Error::to_string),
+        });
+        if let Some((table, report)) = end.report.filter(|(_, report)| !report.already) {
+            self.rows_in += report.rows_in;
+            self.rows_committed += report.rows_committed;
+            self.rows_quarantined += report.rows_quarantined;
+            self.rows_duplicate += report.rows_duplicate;
+            self.rows_skipped += report.rows_skipped;
+            self.bytes_in += end.bytes_in;
+            let line = self.table(&table);
+            line.rows_committed += report.rows_committed;
+            line.files += report.files;
+            line.bytes_out += report.bytes_out;
+            line.version = line.version.max(report.version);
+        }
+        if self.first_error.is_none() {
+            self.first_error = end.error;
+        }
+    }
+
+    /// The newest version of a table, also when nothing was added to it.
+    pub(crate) fn set_version(&mut self, table: &str, version: u64) {
+        self.table(table).version = version;
+    }
+
+    fn table(&mut self, name: &str) -> &mut TableLine {
+        let place = self.tables.iter().position(|t| t.table == name).unwrap_or_else(|| {
+            self.tables.push(TableLine { table: name.to_owned(), ..TableLine::default() });
+            self.tables.len() - 1
+        });
+        &mut self.tables[place]
+    }
+
+    /// How many units ended in each state.
+    pub fn states(&self) -> BTreeMap<&'static str, usize> {
+        let mut states = BTreeMap::new();
+        for unit in &self.units {
+            let name = match unit.state {
+                UnitState::Landed => "landed",
+                UnitState::Already => "already",
+                UnitState::Failed => "failed",
+            };
+            *states.entry(name).or_default() += 1;
+        }
+        states
+    }
+}
+
+impl UnitEnd {
+    pub(crate) fn already(ingest_id: Option<i64>) -> UnitEnd {
+        UnitEnd { ingest_id, state: UnitState::Already, report: None, error: None, bytes_in: 0 }
+    }
+
+    pub(crate) fn landed(table: &str, report: UnitReport, bytes_in: u64) -> UnitEnd {
+        let state = if report.already { UnitState::Already } else { UnitState::Landed };
+        UnitEnd {
+            ingest_id: Some(report.ingest_id),
+            state,
+            report: Some((table.to_owned(), report)),
+            error: None,
+            bytes_in,
+        }
+    }
+
+    /// An input without a single record, into a table that does not exist yet.
+    pub(crate) fn empty() -> UnitEnd {
+        UnitEnd { ingest_id: None, state: UnitState::Landed, report: None, error: None, bytes_in: 0 }
+    }
+
+    pub(crate) fn failed(error: Error) -> UnitEnd {
+        UnitEnd { ingest_id: None, state: UnitState::Failed, report: None, error: Some(error), bytes_in: 0 }
+    }
+}

@@ -1,0 +1,61 @@
+//! The upload of one file, fed by a thread that may block.
+
+use std::io;
+use std::sync::Arc;
+
+use object_store::ObjectStore;
+use object_store::buffered::BufWriter;
+use object_store::path::Path;
+use tokio::io::AsyncWriteExt;
+use tokio::runtime::Handle;
+
+use crate::Result;
+
+/// Size of an upload part: what S3 asks of all parts but the last.
+const PART_BYTES: usize = 5 << 20;
+/// Parts on their way at once, beside the one being filled.
+const PARTS_IN_FLIGHT: usize = 2;
+
+/// Bytes of one object on their way to the store. A small object is one PUT,
+/// a larger one a multipart upload that holds at most three parts in memory.
+pub(super) struct ObjectSink {
+    upload: BufWriter,
+    runtime: Handle,
+}
+
+impl ObjectSink {
+    pub(super) fn new(objects: Arc<dyn ObjectStore>, location: Path, runtime: Handle) -> Self {
+        let upload = BufWriter::with_capacity(objects, location, PART_BYTES)
+            .with_max_concurrency(PARTS_IN_FLIGHT);
+        ObjectSink { upload, runtime }
+    }
+
+    /// Returns when the store has acknowledged the whole object.
+    pub(super) fn complete(mut self) -> Result<()> {
+        let done = self.runtime.block_on(self.upload.shutdown());
+        done.map_err(|e| store_error(e).context("complete the upload of a data file"))
+    }
+
+    /// Gives the upload up; the object never becomes visible.
+    pub(super) fn abort(mut self) -> Result<()> {
+        Ok(self.runtime.block_on(self.upload.abort())?)
+    }
+}
+
+impl io::Write for ObjectSink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.runtime.block_on(self.upload.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The store's own error, out of the I/O error that `Write` forces on it.
+pub(super) fn store_error(error: io::Error) -> crate::Error {
+    match error.downcast::<object_store::Error>() {
+        Ok(store) => store.into(),
+        Err(other) => crate::Error::unavailable(format!("store: {other}")).with_source(other),
+    }
+}

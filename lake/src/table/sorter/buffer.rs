@@ -1,0 +1,266 @@
+//! Rows that wait, and their sorted order.
+
+use std::ops::Range;
+
+use arrow::array::{Array, ArrayRef, AsArray, OffsetSizeTrait, RecordBatch, UInt32Array};
+use arrow::compute::{cast, interleave, partition, take_record_batch};
+use arrow::datatypes::DataType;
+
+use super::Keys;
+use crate::parquet::batch_bytes;
+use crate::{Error, Result};
+
+/// Rows whose partition values are compared at once.
+const PARTITION_ROWS: usize = 8192;
+
+/// Batches in the order of their arrival.
+pub(super) struct Buffer {
+    batches: Vec<RecordBatch>,
+    bytes: usize,
+    row_bytes: usize,
+}
+
+impl Buffer {
+    pub(super) fn new() -> Buffer {
+        Buffer {
+            batches: Vec::new(),
+            bytes: 0,
+            row_bytes: 0,
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.batches.is_empty()
+    }
+
+    /// Bytes charged so far.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn batches(&self) -> impl Iterator<Item = &RecordBatch> {
+        self.batches.iter()
+    }
+
+    /// Takes a batch at the given cost; a small part of large buffers is
+    /// copied out of them, so that they can go.
+    pub(super) fn add(&mut self, batch: &RecordBatch, cost: usize) -> Result<()> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let own = batch_bytes(batch);
+        let batch = if batch.get_array_memory_size() > 2 * own + 64 * 1024 {
+            compact(batch)?
+        } else {
+            batch.clone()
+        };
+        self.row_bytes += own;
+        self.bytes += cost;
+        self.batches.push(batch);
+        Ok(())
+    }
+
+    pub(super) fn take(&mut self) -> Buffer {
+        std::mem::replace(self, Buffer::new())
+    }
+
+    /// Sorts by key; rows with equal keys stay as they arrived.
+    pub(super) fn sort(self, keys: &Keys) -> Result<Sorted> {
+        let mut rows = Vec::with_capacity(self.batches.len());
+        let mut order = Vec::new();
+        for (place, batch) in self.batches.iter().enumerate() {
+            rows.push(keys.of(batch)?);
+            order.reserve_exact(batch.num_rows());
+            for row in 0..batch.num_rows() {
+                order.push((narrow(place)?, narrow(row)?));
+            }
+        }
+        let key = |at: &(u32, u32)| rows[at.0 as usize].row(at.1 as usize);
+        order.sort_unstable_by(|a, b| key(a).cmp(&key(b)).then(a.cmp(b)));
+        let count = order.len();
+        Ok(Sorted {
+            batches: one_type_per_column(self.batches)?,
+            order,
+            row_bytes: self.row_bytes / count.max(1),
+        })
+    }
+}
+
+fn narrow(place: usize) -> Result<u32> {
+    u32::try_from(place).map_err(|_| {
+        Error::limit("more than 4 billion rows or batches wait; lower the memory budget")
+    })
+}
+
+fn compact(batch: &RecordBatch) -> Result<RecordBatch> {
+    let rows: UInt32Array = (0..narrow(batch.num_rows())?).collect();
+    Ok(take_record_batch(batch, &rows)?)
+}
+
+/// A column that is a dictionary in some batches only becomes plain in all.
+fn one_type_per_column(batches: Vec<RecordBatch>) -> Result<Vec<RecordBatch>> {
+    let Some(first) = batches.first().map(RecordBatch::schema) else {
+        return Ok(batches);
+    };
+    let same = |batch: &RecordBatch| {
+        let columns = batch.columns().iter().zip(first.fields());
+        columns
+            .into_iter()
+            .all(|(c, f)| c.data_type() == f.data_type())
+    };
+    if batches.iter().all(same) {
+        return Ok(batches);
+    }
+    batches.iter().map(plain_batch).collect()
+}
+
+/// The batch without dictionaries.
+pub(super) fn plain_batch(batch: &RecordBatch) -> Result<RecordBatch> {
+    let columns: Vec<ArrayRef> = batch
+        .columns()
+        .iter()
+        .map(|column| cast(column, super::plain(column.data_type())))
+        .collect::<Result<_, _>>()?;
+    Ok(batch_of(batch, columns))
+}
+
+/// A batch of other arrays under the same names.
+fn batch_of(names: &RecordBatch, columns: Vec<ArrayRef>) -> RecordBatch {
+    let schema = names.schema_ref();
+    let named = schema.fields().iter().map(|field| field.name().clone());
+    RecordBatch::try_from_iter_with_nullable(named.zip(columns).map(|(n, c)| (n, c, true)))
+        .expect("arrays of one length, one for each field")
+}
+
+/// Rows of several batches in one order.
+pub(super) struct Sorted {
+    batches: Vec<RecordBatch>,
+    order: Vec<(u32, u32)>,
+    row_bytes: usize,
+}
+
+impl Sorted {
+    pub(super) fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Bytes of a row, on average.
+    pub(super) fn row_bytes(&self) -> usize {
+        self.row_bytes
+    }
+
+    /// Ranges of equal values in the given columns, which lead the order.
+    pub(super) fn partitions(&self, places: &[usize]) -> Result<Vec<Range<usize>>> {
+        if places.is_empty() {
+            return Ok(std::iter::once(0..self.len()).collect());
+        }
+        let mut ranges: Vec<Range<usize>> = Vec::new();
+        for start in (0..self.len()).step_by(PARTITION_ROWS) {
+            // One row of the chunk before tells whether its partition goes on.
+            let from = start.saturating_sub(1);
+            let end = (start + PARTITION_ROWS).min(self.len());
+            let found = partition(&self.columns(places, from..end)?)?.ranges();
+            for range in found {
+                let range = from + range.start..from + range.end;
+                match ranges.last_mut() {
+                    Some(last) if range.start < last.end => last.end = range.end,
+                    _ => ranges.push(range),
+                }
+            }
+        }
+        Ok(ranges)
+    }
+
+    /// The rows of a range in chunks of at most about so many bytes.
+    pub(super) fn chunks(
+        &self,
+        range: Range<usize>,
+        bytes: usize,
+    ) -> impl Iterator<Item = Result<RecordBatch>> {
+        let mut rest = range;
+        std::iter::from_fn(move || {
+            if rest.is_empty() {
+                return None;
+            }
+            let rows = self.rows_within(&rest, bytes);
+            let chunk = rest.start..rest.start + rows;
+            rest.start = chunk.end;
+            Some(self.gather(chunk))
+        })
+    }
+
+    /// How many rows from the start of a range fit, at least one.
+    fn rows_within(&self, range: &Range<usize>, bytes: usize) -> usize {
+        let most = (bytes / self.row_bytes.max(1)).clamp(1, range.len());
+        let mut sum = 0;
+        let picks = self.order[range.start..range.start + most].iter();
+        let fitting = picks.take_while(|(batch, row)| {
+            sum += row_bytes(&self.batches[*batch as usize], *row as usize);
+            sum <= 2 * bytes
+        });
+        fitting.count().max(1)
+    }
+
+    fn gather(&self, range: Range<usize>) -> Result<RecordBatch> {
+        let names = &self.batches[0];
+        let places: Vec<usize> = (0..names.num_columns()).collect();
+        Ok(batch_of(names, self.columns(&places, range)?))
+    }
+
+    fn columns(&self, places: &[usize], range: Range<usize>) -> Result<Vec<ArrayRef>> {
+        let order: Vec<(usize, usize)> = self.order[range]
+            .iter()
+            .map(|(batch, row)| (*batch as usize, *row as usize))
+            .collect();
+        places
+            .iter()
+            .map(|&place| {
+                let arrays: Vec<&dyn Array> = self
+                    .batches
+                    .iter()
+                    .map(|batch| batch.column(place).as_ref())
+                    .collect();
+                Ok(interleave(&arrays, &order)?)
+            })
+            .collect()
+    }
+}
+
+/// Bytes of the values of a row whose size varies; the others are alike in all rows.
+fn row_bytes(batch: &RecordBatch, row: usize) -> usize {
+    let columns = batch.columns().iter();
+    columns.map(|column| value_bytes(column, row)).sum()
+}
+
+fn value_bytes(array: &ArrayRef, row: usize) -> usize {
+    fn width<O: OffsetSizeTrait>(offsets: &[O], row: usize) -> usize {
+        offsets[row + 1].as_usize() - offsets[row].as_usize()
+    }
+    match array.data_type() {
+        DataType::Utf8 => width(array.as_string::<i32>().value_offsets(), row),
+        DataType::Binary => width(array.as_binary::<i32>().value_offsets(), row),
+        DataType::LargeUtf8 => width(array.as_string::<i64>().value_offsets(), row),
+        DataType::LargeBinary => width(array.as_binary::<i64>().value_offsets(), row),
+        DataType::List(_) => {
+            let lists = array.as_list::<i32>();
+            let item = lists.values().get_array_memory_size() / lists.values().len().max(1);
+            width(lists.value_offsets(), row) * item.max(1)
+        }
+        kind => kind.primitive_width().unwrap_or(8),
+    }
+}
+
+/// Bytes of a column's values if no dictionary held them.
+pub(super) fn plain_bytes(array: &ArrayRef) -> usize {
+    match array.as_any_dictionary_opt() {
+        Some(dictionary) => {
+            let values = dictionary.values();
+            let each = values.get_array_memory_size() / values.len().max(1);
+            each * array.len()
+        }
+        None => {
+            let own = array.to_data().get_slice_memory_size();
+            own.unwrap_or_else(|_| array.get_array_memory_size())
+        }
+    }
+}
