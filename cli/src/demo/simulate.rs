@@ -19,12 +19,10 @@ pub(crate) struct Written {
     pub(crate) files: Vec<PathBuf>,
     /// Records in all files, the damaged ones included, header lines not.
     pub(crate) rows: u64,
-    /// Records that are damaged on purpose.
-    pub(crate) damaged: u64,
 }
 
 /// Writes a campaign into `dir`, which is created where it is absent: the
-/// flights to `flights/<flight>.jsonl`, the stand to `static_fire.csv`.
+/// flights to `flights/<flight>.jsonl`, the stand to `stand/static_fire.csv`.
 /// Files of an earlier campaign are overwritten.
 ///
 /// # Errors
@@ -35,9 +33,9 @@ pub(crate) fn write(dir: &Path, seed: u64) -> io::Result<Written> {
     let mut written = Written {
         files: Vec::new(),
         rows: 0,
-        damaged: 0,
     };
     fs::create_dir_all(dir.join("flights"))?;
+    fs::create_dir_all(dir.join("stand"))?;
     for mission in &ascent::MISSIONS {
         let name = format!("{}.jsonl", mission.flight);
         let path = dir.join("flights").join(name);
@@ -45,11 +43,10 @@ pub(crate) fn write(dir: &Path, seed: u64) -> io::Result<Written> {
             ascent::write(out, mission, &mut noise)
         })?;
     }
-    let path = dir.join("static_fire.csv");
+    let path = dir.join("stand").join("static_fire.csv");
     written.rows += write_file(path, &mut written.files, |out| {
         stand::write(out, &mut noise)
     })?;
-    written.damaged = stand::DAMAGE.len() as u64;
     Ok(written)
 }
 

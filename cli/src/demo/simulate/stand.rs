@@ -24,7 +24,7 @@ const VIBRATION_G: f64 = 2.4;
 
 /// How a record is damaged on its way from the stand.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Damage {
+enum Damage {
     /// The line ends in the middle.
     Cut,
     /// The next line begins before the line feed of this one.
@@ -34,7 +34,7 @@ pub(super) enum Damage {
 }
 
 /// Record number (of the whole file, from 0) and its damage.
-pub(super) const DAMAGE: [(u64, Damage); 3] = [
+const DAMAGE: [(u64, Damage); 3] = [
     (4_321, Damage::Cut),
     (9_870, Damage::Run),
     (14_002, Damage::Byte),
