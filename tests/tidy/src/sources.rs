@@ -68,11 +68,11 @@ impl SourceFile {
     }
 
     /// The lines of a Rust file that are shipped, without line comments:
-    /// nothing of a test file, nothing from a test module on.
+    /// nothing of a test file, nothing from `mod tests` on.
     pub fn shipped_lines(&self) -> impl Iterator<Item = (usize, &str)> {
         let shipped = self.is_rust() && !self.path.split('/').any(is_test_part);
         self.lines()
-            .take_while(move |(_, line)| shipped && line.trim() != "#[cfg(test)]")
+            .take_while(move |(_, line)| shipped && !line.starts_with("mod tests"))
             .map(|(number, line)| (number, without_comment(line)))
     }
 }
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn shipped_lines_end_where_tests_begin() {
-        let file = rust("lake/src/a.rs", "one // two\nthree\n#[cfg(test)]\nfour");
+        let file = rust("lake/src/a.rs", "one // two\nthree\nmod tests {\nfour");
         let lines: Vec<_> = file.shipped_lines().collect();
         assert_eq!(lines, [(1, "one "), (2, "three")]);
         for path in ["lake/src/a/tests.rs", "lake/tests/it/a.rs", "README.md"] {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::sync::LazyLock;
 
 use tidy::licence::Expression;
 use tidy::sources::{self, SourceFile};
@@ -77,12 +78,17 @@ const ONE_VERSION: &[&str] = &[
     "tokio",
 ];
 
-fn workspace() -> Workspace {
-    Workspace::load().expect("cargo resolves the workspace")
+fn workspace() -> &'static Workspace {
+    static LOADED: LazyLock<Workspace> =
+        LazyLock::new(|| Workspace::load().expect("cargo resolves the workspace"));
+    &LOADED
 }
 
-fn sources() -> Vec<SourceFile> {
-    sources::read_all(&workspace::root()).expect("the repository can be read")
+fn sources() -> &'static [SourceFile] {
+    static READ: LazyLock<Vec<SourceFile>> = LazyLock::new(|| {
+        sources::read_all(&workspace::root()).expect("the repository can be read")
+    });
+    &READ
 }
 
 fn holds(rule: &str, broken: &[String]) {
