@@ -228,7 +228,7 @@ async fn says_what_is_missing(store: &dyn ObjectStore) {
             store.get(&path).await.map(drop).unwrap_err(),
             store.head(&path).await.map(drop).unwrap_err(),
             store
-                .get_ranges(&path, &[0..1])
+                .get_ranges(&path, std::slice::from_ref(&(0..1)))
                 .await
                 .map(drop)
                 .unwrap_err(),
