@@ -190,12 +190,17 @@ impl ObjectStore for DurableDisk {
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         self.disk.check()?;
-        self.reads.get_opts(location, options).await
+        let got = self.reads.get_opts(location, options).await;
+        let mut got = got.map_err(|error| self.disk.explain(location, error))?;
+        // The prefix store answers with its own path.
+        got.meta.location = location.clone();
+        Ok(got)
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         self.disk.check()?;
-        self.reads.get_ranges(location, ranges).await
+        let got = self.reads.get_ranges(location, ranges).await;
+        got.map_err(|error| self.disk.explain(location, error))
     }
 
     fn delete_stream(
@@ -444,6 +449,22 @@ impl Disk {
         self.sync_parent(from)
     }
 
+    /// A folder, and what would be below a file, are no objects; the plain
+    /// local store fails on them in its own ways.
+    fn explain(&self, location: &Path, error: object_store::Error) -> object_store::Error {
+        let is_absent = match std::fs::metadata(self.root.join(location.as_ref())) {
+            Ok(metadata) => metadata.is_dir(),
+            Err(error) => walk::is_absent(&error),
+        };
+        if !is_absent {
+            return error;
+        }
+        object_store::Error::NotFound {
+            path: location.to_string(),
+            source: error.into(),
+        }
+    }
+
     fn persist(&self, path: &FsPath) -> Result<()> {
         self.sync_content(path)?;
         self.ensure_folder(path.parent().unwrap_or(&self.root))?;
@@ -452,6 +473,10 @@ impl Disk {
 
     fn sync_content(&self, path: &FsPath) -> Result<()> {
         let file = File::open(path).map_err(|error| failed("open", path, error))?;
+        if path.is_dir() {
+            let no_object = io::Error::new(io::ErrorKind::NotFound, "it is a folder");
+            return Err(failed("open", path, no_object));
+        }
         self.calls
             .sync_file(&file, path)
             .map_err(|error| failed("sync", path, error))

@@ -13,6 +13,7 @@ pub mod count;
 pub mod disk;
 pub mod format;
 pub mod probe;
+mod rooted;
 pub mod simulate;
 #[cfg(test)]
 mod tests;
@@ -26,12 +27,12 @@ use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt, ObjectStoreScheme, RetryConfig};
 use url::Url;
 
 use crate::{Error, Result};
 use disk::DurableDisk;
+use rooted::Rooted;
 
 /// The folder of the lake's own records.
 pub(crate) const OWN_FOLDER: &str = "_downlake";
@@ -191,7 +192,7 @@ impl Storage {
         let objects: Arc<dyn ObjectStore> = if prefix.as_ref().is_empty() {
             bucket
         } else {
-            Arc::new(PrefixStore::new(bucket, prefix))
+            Arc::new(Rooted::new(bucket, prefix))
         };
         Ok(Storage {
             endpoint,

@@ -126,7 +126,8 @@ fn read_entry(folder: &str, entry: &DirEntry) -> Result<Option<Entry>> {
     Ok(Some(Entry { key, metadata }))
 }
 
-fn is_absent(error: &io::Error) -> bool {
+/// Whether an error says that there is nothing of that name.
+pub(super) fn is_absent(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory

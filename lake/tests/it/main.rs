@@ -1,0 +1,11 @@
+//! Integration tests of the lake: what other crates see of it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking and says on stdout why it did not run"
+)]
+
+mod skip;
+mod storage;
