@@ -1,0 +1,3 @@
+//! Integration tests of the lake crate, in one binary.
+
+mod log;
