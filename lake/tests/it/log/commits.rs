@@ -297,7 +297,7 @@ async fn a_stale_base_conflicts_and_the_newest_is_returned() {
             .unwrap();
         assert!(matches!(landed, AppendOutcome::Committed(s) if s.version == 2));
         assert_eq!(all_added(&store.objects, "t").await, ["ours", "theirs"]);
-        assert_eq!(paths(&*theirs.refresh().await.unwrap()), ["ours", "theirs"]);
+        assert_eq!(paths(&theirs.refresh().await.unwrap()), ["ours", "theirs"]);
     }
 }
 
