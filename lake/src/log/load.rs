@@ -101,9 +101,11 @@ pub(super) fn arrow_schema(kernel: &SnapshotRef) -> Result<SchemaRef> {
 }
 
 fn files(engine: &dyn Engine, kernel: &SnapshotRef, schema: &Schema) -> Result<Files> {
+    // Without structs in the output the kernel does not read those of a
+    // checkpoint either, and files would come without statistics.
     let scan = Arc::clone(kernel)
         .scan_builder()
-        .with_stats(StatsOptions::json_only())
+        .with_stats(StatsOptions::all())
         .without_row_transforms()
         .build()
         .map_err(from_kernel)?;

@@ -16,11 +16,7 @@ pub(super) async fn explain_read(engine: &LogEngine, place: &Place, error: Error
         return error;
     }
     let features = reader_features(engine, place).await;
-    explain(
-        "reader",
-        unknown(features.iter().map(String::as_str)),
-        error,
-    )
+    explain("reader", unknown(features), error)
 }
 
 /// The error of a transaction that could not be built, with the writer
@@ -28,7 +24,11 @@ pub(super) async fn explain_read(engine: &LogEngine, place: &Place, error: Error
 pub(super) fn explain_write(kernel: &SnapshotRef, error: Error) -> Error {
     let protocol = kernel.table_configuration().protocol();
     let features = protocol.writer_features().unwrap_or_default();
-    explain("writer", unknown(features.iter().map(AsRef::as_ref)), error)
+    explain(
+        "writer",
+        unknown(features.iter().map(ToString::to_string)),
+        error,
+    )
 }
 
 fn explain(role: &str, unknown: Vec<String>, error: Error) -> Error {
@@ -43,10 +43,10 @@ fn explain(role: &str, unknown: Vec<String>, error: Error) -> Error {
     .with_source(error)
 }
 
-fn unknown<'a>(features: impl Iterator<Item = &'a str>) -> Vec<String> {
+fn unknown(features: impl IntoIterator<Item = String>) -> Vec<String> {
     features
-        .filter(|name| matches!(TableFeature::from(*name), TableFeature::Unknown(_)))
-        .map(str::to_owned)
+        .into_iter()
+        .filter(|name| matches!(TableFeature::from(name.clone()), TableFeature::Unknown(_)))
         .collect()
 }
 

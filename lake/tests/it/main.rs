@@ -7,5 +7,6 @@
     reason = "a test fails by panicking and says on stdout why it did not run"
 )]
 
+mod log;
 mod skip;
 mod storage;
