@@ -34,7 +34,12 @@ fn a_source_column_named_time_may_be_the_axis_and_nothing_else() {
     let mut seconds = time(ColumnType::F64);
     check(&seconds, expect!["fits"]);
     seconds.time = absolute(&["time"], TimeCode::Seconds);
-    check(&seconds, expect![[""]]);
+    check(
+        &seconds,
+        expect![[
+            r#"stream "s": column "time" (source "time") needs the name "time", which is taken by a column that the lake adds: give it another name"#
+        ]],
+    );
     seconds.time = TimeAxis::Relative {
         column: "time".into(),
         unit: "s".into(),
@@ -42,14 +47,22 @@ fn a_source_column_named_time_may_be_the_axis_and_nothing_else() {
     };
     check(&seconds, expect!["fits"]);
     seconds.partition = Partition::Month;
-    check(&seconds, expect![[""]]);
+    check(
+        &seconds,
+        expect![[r#"stream "s": partition by month or year needs an absolute time axis"#]],
+    );
 }
 
 #[test]
 fn companions_take_names_too() {
     let nanos = Column::new("at", "at", ColumnType::TimestampNs);
     let clash = Column::new("at__ns", "at__ns", ColumnType::I64);
-    check(&stream(vec![nanos, clash]), expect![[""]]);
+    check(
+        &stream(vec![nanos, clash]),
+        expect![[
+            r#"stream "s": column "at__ns" (source "at__ns") needs the name "at__ns", which is taken by column "at" (source "at"): give it another name"#
+        ]],
+    );
 }
 
 #[test]
@@ -65,17 +78,30 @@ fn siblings_belong_to_a_column_with_their_source() {
         source: "other".into(),
         ..sibling.clone()
     };
-    check(&stream(vec![main.clone(), other]), expect![[""]]);
+    check(
+        &stream(vec![main.clone(), other]),
+        expect![[
+            r#"stream "s": column "pc__double" is a sibling of "pc" and must have its source, "Pc""#
+        ]],
+    );
     let required = Column {
         required: true,
         ..sibling.clone()
     };
-    check(&stream(vec![main.clone(), required]), expect![[""]]);
+    check(
+        &stream(vec![main.clone(), required]),
+        expect![[r#"stream "s": column "pc__double" is a sibling and cannot be required"#]],
+    );
     let itself = Column {
         sibling_of: Some("pc__double".into()),
         ..sibling
     };
-    check(&stream(vec![main, itself]), expect![[""]]);
+    check(
+        &stream(vec![main, itself]),
+        expect![[
+            r#"stream "s": column "pc__double" is a sibling of "pc__double", which is a sibling itself"#
+        ]],
+    );
 }
 
 #[test]
@@ -85,16 +111,29 @@ fn the_receipt_is_an_instant_and_not_the_axis() {
     definition.received_at = Some("at".into());
     check(&definition, expect!["fits"]);
     definition.time = absolute(&["at"], TimeCode::Iso);
-    check(&definition, expect![[""]]);
+    check(
+        &definition,
+        expect![[r#"stream "s": received_at column "at" is the time axis: it cannot be both"#]],
+    );
     definition.received_at = Some("n".into());
-    check(&definition, expect![[""]]);
+    check(
+        &definition,
+        expect![[
+            r#"stream "s": received_at column "n" is i64: expected timestamp, timestamp_ns, date or text"#
+        ]],
+    );
 }
 
 #[test]
 fn durations_are_in_microseconds() {
     let mut took = Column::new("took", "took", ColumnType::Duration);
     took.unit = Some("s".into());
-    check(&stream(vec![took]), expect![[""]]);
+    check(
+        &stream(vec![took]),
+        expect![[
+            r#"stream "s": column "took" is a duration, which is kept in us, not in "s": leave the unit out, or use a number type"#
+        ]],
+    );
 }
 
 #[test]
@@ -109,11 +148,25 @@ fn runs_and_widths_are_checked() {
     definition.time = relative("_ingest_id");
     check(&definition, expect!["fits"]);
     definition.time = relative("cycle");
-    check(&definition, expect![[""]]);
+    check(
+        &definition,
+        expect![[
+            r#"stream "s": run_key "cycle" is the axis itself: name the column that tells runs apart"#
+        ]],
+    );
     definition.time = relative("engine");
-    check(&definition, expect![[""]]);
+    check(
+        &definition,
+        expect![[r#"stream "s": "engine" is no column of the stream"#]],
+    );
     definition.time = absolute(&["cycle", "fine"], TimeCode::Cuc { fraction_bits: 57 });
-    check(&definition, expect![[""]]);
+    check(
+        &definition,
+        expect![[r#"stream "s": fraction_bits is beyond 56, the widest fraction of a CUC code"#]],
+    );
     definition.time = absolute(&["cycle", "fine"], TimeCode::Cuc { fraction_bits: 0 });
-    check(&definition, expect![[""]]);
+    check(
+        &definition,
+        expect![[r#"stream "s": code "cuc" takes 1 column (seconds), found 2"#]],
+    );
 }

@@ -60,7 +60,18 @@ fn inferred_streams_grow_and_keep_misfits_in_siblings() {
             ("l", "list<f64>"),
             ("fresh", "f64"),
         ],
-        expect![[""]],
+        expect![[r#"
+            + n__double: f64 sibling of n
+            + x__text: text sibling of x
+            + ok__text: text sibling of ok
+            + at__text: text sibling of at
+            + l__text: text sibling of l
+            + fresh: f64 sibling of -
+            column "n" is i64, the source has f64: values that do not fit land in "n__double"
+            column "x" is f64, the source has text: values that do not fit land in "x__text"
+            column "ok" is bool, the source has i64: values that do not fit land in "ok__text"
+            column "at" is timestamp, the source has text: values that do not fit land in "at__text"
+            column "l" is list<i64>, the source has list<f64>: values that do not fit land in "l__text""#]],
     );
 }
 
@@ -69,13 +80,25 @@ fn a_sibling_that_exists_takes_what_fits_it() {
     let inferred = stream(Origin::Inferred, &[("n", "i64")]);
     let once = inferred.evolve(&[column("n", "f64")]).definition;
     check(&once, &[("n", "f64")], expect![""]);
-    check(&once, &[("n", "text")], expect![[""]]);
+    check(
+        &once,
+        &[("n", "text")],
+        expect![[r#"
+        + n__text: text sibling of n
+        column "n" is i64, the source has text: values that do not fit land in "n__text""#]],
+    );
 }
 
 #[test]
 fn names_that_are_taken_are_numbered() {
     let inferred = stream(Origin::Inferred, &[("n", "i64"), ("n__double", "text")]);
-    check(&inferred, &[("n", "f64")], expect![[""]]);
+    check(
+        &inferred,
+        &[("n", "f64")],
+        expect![[r#"
+        + n__double_2: f64 sibling of n
+        column "n" is i64, the source has f64: values that do not fit land in "n__double_2""#]],
+    );
     let mut fresh = column("n", "f64");
     fresh.source = "N".into();
     let evolved = inferred.evolve(&[fresh]);
@@ -86,11 +109,29 @@ fn names_that_are_taken_are_numbered() {
 fn given_streams_say_what_becomes_of_strangers() {
     let mut given = stream(Origin::Given, &[("n", "i64")]);
     let found = [("n", "text"), ("fresh", "f64")];
-    check(&given, &found, expect![[""]]);
+    check(
+        &given,
+        &found,
+        expect![[r#"
+        + fresh: f64 sibling of -
+        column "n" is i64, the source has text: values that do not fit are quarantined"#]],
+    );
     given.evolution = Evolution::Strict;
-    check(&given, &found, expect![[""]]);
+    check(
+        &given,
+        &found,
+        expect![[r#"
+        column "n" is i64, the source has text: values that do not fit are quarantined
+        field "fresh" is not in the definition of "s": rows that have it are quarantined"#]],
+    );
     given.evolution = Evolution::Ignore;
-    check(&given, &found, expect![[""]]);
+    check(
+        &given,
+        &found,
+        expect![[r#"
+        column "n" is i64, the source has text: values that do not fit are quarantined
+        field "fresh" is not in the definition of "s": it is dropped"#]],
+    );
 }
 
 #[test]
@@ -126,5 +167,13 @@ fn a_successor_keeps_what_is_stored() {
     let mut strict = stream(Origin::Given, &[("n", "i64")]);
     strict.evolution = Evolution::Strict;
     try_next("fewer, strict", strict);
-    expect![[""]].assert_eq(&shown);
+    expect![[r#"
+        same: n x
+        more: n y x
+        same storage: n x
+        other type: Conflict: column "n" of table "s" is stored as Int64, the definition has Float64: give the column another name
+        other constants: Conflict: table "s" has constants "", the definition has "vehicle": it is fixed when a table is created; use another stream name
+        other order: Conflict: table "s" has order of rows "", the definition has "n": it is fixed when a table is created; use another stream name
+        fewer, strict: n
+    "#]].assert_eq(&shown);
 }

@@ -69,7 +69,24 @@ fn an_iso_axis_becomes_time_and_keeps_its_nanoseconds() {
             type = "binary"
             "#,
         ),
-        expect![[""]],
+        expect![[r#"
+            vehicle: Utf8
+            time: Timestamp(µs, "UTC") source=ts
+            date: Date32
+            ts__ns: Int64 source=ts unit=ns
+            pc: Float64 description=Chamber pressure source=Pc (bar) unit=bar
+            mode: Utf8 source=mode unit=1
+            mode__raw: Int64 source=mode
+            took: Int64 source=took unit=us
+            raw: Binary source=raw
+            _received_at: Timestamp(µs, "UTC")
+            _ingested_at: Timestamp(µs, "UTC")
+            _ingest_id: Int64
+            partition ["date"]
+            sort ["vehicle", "pc", "time"]
+            dedup ["time"]
+            stats ["time", "vehicle", "pc", "_received_at", "_ingest_id", "ts__ns", "mode", "mode__raw", "took", "_ingested_at"]
+        "#]],
     );
 }
 
@@ -93,7 +110,20 @@ fn other_clocks_stay_beside_time() {
             type = "u32"
             "#,
         ),
-        expect![[""]],
+        expect![[r#"
+            time: Timestamp(µs, "UTC")
+            date: Date32
+            month: Date32
+            doy: Int32 source=doy
+            ms: Int64 source=ms
+            _received_at: Timestamp(µs, "UTC")
+            _ingested_at: Timestamp(µs, "UTC")
+            _ingest_id: Int64
+            partition ["month"]
+            sort ["time"]
+            dedup []
+            stats ["time", "_received_at", "_ingest_id", "date", "doy", "ms", "_ingested_at"]
+        "#]],
     );
 }
 
@@ -113,7 +143,16 @@ fn relative_streams_have_no_date_and_ingest_ids_do_not_sort() {
             type = "f64"
             "#,
         ),
-        expect![[""]],
+        expect![[r#"
+            time: Float64 source=time
+            _received_at: Timestamp(µs, "UTC")
+            _ingested_at: Timestamp(µs, "UTC")
+            _ingest_id: Int64
+            partition []
+            sort ["time"]
+            dedup []
+            stats ["time", "_received_at", "_ingest_id", "_ingested_at"]
+        "#]],
     );
     let cmapss = embedded::get("cmapss").expect("embedded");
     assert_eq!(cmapss.sort_columns(), ["unit", "cycle"]);
