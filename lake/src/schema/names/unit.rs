@@ -199,7 +199,7 @@ pub fn is_unit(text: &str) -> bool {
         }
         symbols += usize::from(!one_over);
     }
-    symbols > 0 && !text.ends_with(['/', '*', '.'])
+    symbols > 0 && !text.starts_with(['/', '*', '.']) && !text.ends_with(['/', '*', '.'])
 }
 
 /// A symbol with an optional exponent: `s`, `s2`, `s^-2`, `s**2`, `s⁻²`.

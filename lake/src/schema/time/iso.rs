@@ -142,7 +142,7 @@ fn common_shape(bytes: &[u8]) -> Result<Option<Parsed<'_>>, TimeError> {
 
 fn pair(tens: u8, ones: u8) -> Option<u8> {
     let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
-    (tens < 10 && ones < 10).then_some(tens * 10 + ones)
+    (tens < 10 && ones < 10).then(|| tens * 10 + ones)
 }
 
 fn finish(parsed: Parsed<'_>) -> Result<(UtcInstant, TimestampShape), TimeError> {

@@ -3,21 +3,6 @@ use expect_test::expect;
 use super::calendar::{civil_from_days, days_from_civil};
 use super::*;
 
-fn shown(micros: i64) -> String {
-    let day = civil_from_days(calendar::day_of_micros(micros));
-    let rest = micros.rem_euclid(MICROS_PER_DAY);
-    let (second, micro) = (rest / MICROS_PER_SECOND, rest % MICROS_PER_SECOND);
-    format!(
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{micro:06}Z",
-        day.year,
-        day.month,
-        day.day,
-        second / 3600,
-        second / 60 % 60,
-        second % 60
-    )
-}
-
 fn show(result: Result<UtcInstant, TimeError>) -> String {
     match result {
         Ok(instant) => {
@@ -27,7 +12,7 @@ fn show(result: Result<UtcInstant, TimeError>) -> String {
                 String::new()
             };
             let cut = if instant.cut { " cut" } else { "" };
-            format!("{}{nanos}{cut}", shown(instant.micros))
+            format!("{}{nanos}{cut}", format_rfc3339(instant.micros))
         }
         Err(error) => format!("refused: {error}"),
     }
@@ -86,7 +71,54 @@ fn iso_text() {
     ] {
         table.push_str(&format!("{text} -> {}\n", show(parse_iso(text))));
     }
-    expect![[""]].assert_eq(&table);
+    expect![[r#"
+        2026-01-31T12:00:00Z -> 2026-01-31T12:00:00Z
+        2026-01-31T12:00:00 -> 2026-01-31T12:00:00Z
+        2026-01-31 12:00:00.5 -> 2026-01-31T12:00:00.5Z
+        2026-01-31t12:00:00,123456z -> 2026-01-31T12:00:00.123456Z
+        2026-01-31T12:00:00.123456789Z -> 2026-01-31T12:00:00.123456Z +789ns
+        2026-01-31T12:00:00.1234567891Z -> 2026-01-31T12:00:00.123456Z +789ns cut
+        2026-01-31T12:00:00.1000000000Z -> 2026-01-31T12:00:00.1Z
+        2026-01-31T12:00:00+02:00 -> 2026-01-31T10:00:00Z
+        2026-01-31T23:30:00-0130 -> 2026-02-01T01:00:00Z
+        2026-01-31T12:00:00+02 -> 2026-01-31T10:00:00Z
+        2026-01-31 12:00:00 UTC -> 2026-01-31T12:00:00Z
+        2026-01-31T12:00Z -> 2026-01-31T12:00:00Z
+        2016-041T16:13:34.924259Z -> 2016-02-10T16:13:34.924259Z
+        2016-366 -> 2016-12-31T00:00:00Z
+        2026-01-31 -> 2026-01-31T00:00:00Z
+        20260131T120000Z -> 2026-01-31T12:00:00Z
+        2026031T1200 -> 2026-01-31T12:00:00Z
+        1957-12-31T23:59:59.999999Z -> 1957-12-31T23:59:59.999999Z
+        0000-03-01T00:00:00Z -> 0000-03-01T00:00:00Z
+        2016-12-31T23:59:60.5Z -> 2017-01-01T00:00:00.5Z
+        2017-01-01T00:59:60+01:00 -> 2017-01-01T00:00:00Z
+        2026-01-31T24:00:00Z -> 2026-02-01T00:00:00Z
+        2015-12-31T23:59:60Z -> refused: a day or time that does not exist
+        2026-06-30T12:59:60Z -> refused: a day or time that does not exist
+        2026-01-31T24:00:01Z -> refused: a day or time that does not exist
+        2026-01-31T12:60:00Z -> refused: a day or time that does not exist
+        2026-02-29T00:00:00Z -> refused: a day or time that does not exist
+        2026-13-01 -> refused: a day or time that does not exist
+        2026-00-10 -> refused: a day or time that does not exist
+        2026-000 -> refused: a day or time that does not exist
+        2025-366 -> refused: a day or time that does not exist
+        2026-01-31T12 -> refused: not an ISO 8601 instant such as 2026-01-31T12:00:00.5Z
+        2026-01-31T12:00:00.Z -> refused: not an ISO 8601 instant such as 2026-01-31T12:00:00.5Z
+        2026-01-31T12:00:00X -> refused: not an ISO 8601 instant such as 2026-01-31T12:00:00.5Z
+        2026-01-31T12:00:00+24:00 -> refused: a day or time that does not exist
+        2026-01-31T12:00:00  -> refused: not an ISO 8601 instant such as 2026-01-31T12:00:00.5Z
+        2026-01-31x12:00:00 -> refused: not an ISO 8601 instant such as 2026-01-31T12:00:00.5Z
+        2026-W05-6 -> refused: not an ISO 8601 instant such as 2026-01-31T12:00:00.5Z
+        +2026-01-31 -> refused: not an ISO 8601 instant such as 2026-01-31T12:00:00.5Z
+        20260131 -> refused: not an ISO 8601 instant such as 2026-01-31T12:00:00.5Z
+        2026-1-31 -> refused: not an ISO 8601 instant such as 2026-01-31T12:00:00.5Z
+        2026-01-3112:00:00 -> refused: not an ISO 8601 instant such as 2026-01-31T12:00:00.5Z
+        2026-01-31T1a:00:00Z -> refused: not an ISO 8601 instant such as 2026-01-31T12:00:00.5Z
+         -> refused: not an ISO 8601 instant such as 2026-01-31T12:00:00.5Z
+        ٢٠٢٦-٠١-٣١ -> refused: not an ISO 8601 instant such as 2026-01-31T12:00:00.5Z
+    "#]]
+    .assert_eq(&table);
 }
 
 #[test]
@@ -179,7 +211,26 @@ fn segmented_codes() {
             show(reader.parts(&parts))
         ));
     }
-    expect![[""]].assert_eq(&table);
+    expect![[r#"
+        cds [21224, 58414924, 259] -> 2016-02-10T16:13:34.924259Z
+        cds [4383, 0] -> 1970-01-01T00:00:00Z
+        cds [21549, 86400999, 999] -> 2017-01-01T00:00:00.999999Z
+        cds [21549, 86401000] -> refused: millisecond of day 86401000 is not within 0 and 86400999
+        cds [1, 0, 1000] -> refused: microsecond of millisecond 1000 is not within 0 and 999
+        cds [-1, 0] -> refused: day -1 is not within 0 and 4294967295
+        cds [1] -> refused: not a value that the time code reads
+        cuc8 tai [1861920037, 128] -> 2017-01-01T00:00:00.5Z
+        cuc8 tai [1861920037, 256] -> refused: fraction 256 is not within 0 and 255
+        cuc8 tai [1861920037] -> 2017-01-01T00:00:00Z
+        cuc24 gps [0, 0] -> 1980-01-06T00:00:00Z
+        cuc24 gps [1167264018, 8388608] -> 2017-01-01T00:00:00.5Z
+        cuc24 gps [1, 1] -> 1980-01-06T00:00:01Z +59ns cut
+        cuc56 gps [1, 72057594037927935] -> 1980-01-06T00:00:01.999999Z +999ns cut
+        cfs [1073741824, 65535] -> 2014-01-14T13:37:04.999984Z +741ns cut
+        cfs [1073741824, 65536] -> refused: fraction 65536 is not within 0 and 65535
+        cfs [1, 2, 3] -> refused: not a value that the time code reads
+    "#]]
+    .assert_eq(&table);
 }
 
 #[test]
@@ -221,7 +272,30 @@ fn counts() {
             show(unix(code).float_count(count))
         ));
     }
-    expect![[""]].assert_eq(&table);
+    expect![[r#"
+        Seconds 1700000000 -> 2023-11-14T22:13:20Z
+        Seconds -1 -> 1969-12-31T23:59:59Z
+        Millis 1700000000123 -> 2023-11-14T22:13:20.123Z
+        Micros 9223372036854775807 -> 294247-01-10T04:00:54.775807Z
+        Micros 9223372036854775808 -> refused: beyond 64-bit microseconds
+        Nanos 1700000000123456789 -> 2023-11-14T22:13:20.123456Z +789ns
+        Nanos -1 -> 1969-12-31T23:59:59.999999Z +999ns
+        Seconds 18446744073709551615 -> refused: beyond 64-bit microseconds
+        Nanos 18446744073709551615 -> 2554-07-21T23:34:33.709551Z +615ns
+        Seconds 170141183460469231731687303715884105727 -> refused: beyond 64-bit microseconds
+        Iso 0 -> refused: not a value that the time code reads
+        Seconds 1700000000.123456 -> 2023-11-14T22:13:20.123456Z
+        Seconds -4e-7 -> 1970-01-01T00:00:00Z
+        Seconds -1.5 -> 1969-12-31T23:59:58.5Z
+        Millis 1700000000123.4568 -> 2023-11-14T22:13:20.123457Z
+        Micros 0.5 -> 1970-01-01T00:00:00.000001Z
+        Nanos 1.7e18 -> 2023-11-14T22:13:20Z
+        Seconds NaN -> refused: not a finite number
+        Seconds inf -> refused: not a finite number
+        Seconds 1e300 -> refused: beyond 64-bit microseconds
+        Cds 1.0 -> refused: not a value that the time code reads
+    "#]]
+    .assert_eq(&table);
 }
 
 #[test]
@@ -258,17 +332,19 @@ fn scales_agree_with_published_offsets() {
         parse_iso("2017-01-01").expect("a day").micros,
     );
     let inserted = scale::to_utc(TimeScale::Tai, leap - 500_000).expect("in range");
-    assert_eq!(shown(inserted), "2017-01-01T00:00:00.500000Z");
+    assert_eq!(format_rfc3339(inserted), "2017-01-01T00:00:00.5Z");
 }
 
 #[test]
 fn an_epoch_is_an_instant_whatever_the_scale() {
     let met = axis(TimeCode::Seconds, "2010-01-01T00:00:00Z", TimeScale::Tai);
-    let start = met.count(0).map(|i| shown(i.micros));
-    assert_eq!(start, Ok("2010-01-01T00:00:00.000000Z".to_string()));
+    let start = met.count(0).map(|i| format_rfc3339(i.micros));
+    assert_eq!(start, Ok("2010-01-01T00:00:00Z".to_string()));
     // Three leap seconds were inserted between 2010 and 2020.
-    let later = met.count(86_400 * 3652 + 3).map(|i| shown(i.micros));
-    assert_eq!(later, Ok("2020-01-01T00:00:00.000000Z".to_string()));
+    let later = met
+        .count(86_400 * 3652 + 3)
+        .map(|i| format_rfc3339(i.micros));
+    assert_eq!(later, Ok("2020-01-01T00:00:00Z".to_string()));
 }
 
 #[test]
@@ -320,5 +396,21 @@ fn shapes_that_inference_takes() {
         });
         table.push_str(&format!("{text} -> {said}\n"));
     }
-    expect![[""]].assert_eq(&table);
+    expect![[r#"
+        2026-01-31T12:00:00Z -> timestamp zoned=true
+        2026-01-31 -> date zoned=false
+        2026-01-31 12:00:00.123456789 -> timestamp_ns zoned=false
+        2026-01-31 12:00:00.1234567890 -> timestamp_ns zoned=false
+        2026-01-31 12:00:00.1234567891 -> -
+        2016-041T16:13:34.924259Z -> timestamp zoned=true
+        2016-041 -> -
+        20260131 -> -
+        20260131T1200 -> timestamp zoned=false
+        2026-02-30 -> -
+        12:00:00 -> -
+        1700000000 -> -
+        hello -> -
+         -> -
+    "#]]
+    .assert_eq(&table);
 }
