@@ -230,8 +230,8 @@ impl FileWriter {
     /// be closed.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         let written = self.try_write(batch);
-        if written.is_err() && !matches!(self.state, State::Failed) {
-            self.fail();
+        if written.is_err() {
+            self.forget();
         }
         written.map_err(|e| e.context(format!("write {}", self.path)))
     }
@@ -302,29 +302,33 @@ impl FileWriter {
         }
         let metadata = writer.finish().map_err(write_error)?;
         let size = writer.bytes_written() as u64;
-        writer.into_inner().map_err(write_error)?.complete()?;
+        writer.inner_mut().complete()?;
         self.written(&metadata, size)
     }
 
     /// Gives the file up; nothing becomes visible in the store.
     pub fn abort(mut self) -> Result<()> {
         match std::mem::replace(&mut self.state, State::Failed) {
-            State::Sampling { sink, .. } => sink.abort(),
-            State::Encoding(writer) => writer.into_inner().map_err(write_error)?.abort(),
+            State::Sampling { mut sink, .. } => sink.abort(),
+            State::Encoding(mut writer) => writer.inner_mut().abort(),
             State::Failed => Ok(()),
         }
     }
 
-    /// Lets go of what is buffered. The error that led here is the one to report.
-    fn fail(&mut self) {
-        self.state = State::Failed;
+    /// Lets go of what is buffered, without a word to the store.
+    fn forget(&mut self) {
+        if let State::Encoding(mut writer) = std::mem::replace(&mut self.state, State::Failed) {
+            writer.inner_mut().forget();
+        }
     }
 
     fn begin_encoding(&mut self) -> Result<()> {
-        let State::Sampling { sink, batches, .. } =
-            std::mem::replace(&mut self.state, State::Failed)
-        else {
-            return Ok(());
+        let (sink, batches) = match std::mem::replace(&mut self.state, State::Failed) {
+            State::Sampling { sink, batches, .. } => (sink, batches),
+            begun => {
+                self.state = begun;
+                return Ok(());
+            }
         };
         let plan = match &self.options.encodings {
             Some(plan) => Arc::clone(plan),
@@ -426,6 +430,12 @@ impl FileWriter {
             tags.insert(TAG_AXIS_MAX.to_owned(), max);
         }
         Ok(tags)
+    }
+}
+
+impl Drop for FileWriter {
+    fn drop(&mut self) {
+        self.forget();
     }
 }
 
