@@ -418,9 +418,9 @@ fn bounds_are_never_narrower_than_the_values() {
     check_stats(
         Arc::new(Float32Array::from(vec![0.1])),
         &expect![[r#"
-        Some(Number(0.10000000149011612))..Some(Number(0.10000000149011612)) nulls Some(0)
-        0.1
-        0.1"#]],
+            Some(Number(0.10000000149011612))..Some(Number(0.10000000149011612)) nulls Some(0)
+            0.10000000149011612
+            0.10000000149011612"#]],
     );
     check_stats(
         Arc::new(Date32Array::from(vec![-1, 20_484])),
