@@ -28,8 +28,8 @@ pub use hash::{RowHash, row_hash};
 pub(crate) use order::{ORDER, OrderCheck};
 pub use partition::{HIVE_NULL, file_name, partition_path, partition_text};
 pub use read::{Footer, hash_file, read_footer};
-pub(crate) use writer::batch_bytes;
 pub use writer::{
     FileWriter, TAG_AXIS_MAX, TAG_AXIS_MIN, TAG_ROW_HASH, TAG_SORT, Target, Tier, WriteOptions,
     WrittenFile,
 };
+pub(crate) use writer::{batch_bytes, check_columns};

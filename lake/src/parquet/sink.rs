@@ -19,7 +19,9 @@ const PARTS_IN_FLIGHT: usize = 2;
 /// Bytes of one object on their way to the store. A small object is one PUT,
 /// a larger one a multipart upload that holds at most three parts in memory.
 pub(super) struct ObjectSink {
-    upload: BufWriter,
+    /// `None` once the upload is over. The encoder's buffer flushes when it is
+    /// dropped, which must reach neither a completed nor an aborted upload.
+    upload: Option<BufWriter>,
     runtime: Handle,
 }
 
@@ -27,29 +29,49 @@ impl ObjectSink {
     pub(super) fn new(objects: Arc<dyn ObjectStore>, location: Path, runtime: Handle) -> Self {
         let upload = BufWriter::with_capacity(objects, location, PART_BYTES)
             .with_max_concurrency(PARTS_IN_FLIGHT);
-        ObjectSink { upload, runtime }
+        ObjectSink {
+            upload: Some(upload),
+            runtime,
+        }
     }
 
     /// Returns when the store has acknowledged the whole object.
-    pub(super) fn complete(mut self) -> Result<()> {
-        let done = self.runtime.block_on(self.upload.shutdown());
+    pub(super) fn complete(&mut self) -> Result<()> {
+        let mut upload = self
+            .upload
+            .take()
+            .ok_or_else(|| store_error(upload_is_over()))?;
+        let done = self.runtime.block_on(upload.shutdown());
         done.map_err(|e| store_error(e).context("complete the upload of a data file"))
     }
 
     /// Gives the upload up; the object never becomes visible.
-    pub(super) fn abort(mut self) -> Result<()> {
-        Ok(self.runtime.block_on(self.upload.abort())?)
+    pub(super) fn abort(&mut self) -> Result<()> {
+        match self.upload.take() {
+            Some(mut upload) => Ok(self.runtime.block_on(upload.abort())?),
+            None => Ok(()),
+        }
+    }
+
+    /// Gives the upload up without telling the store.
+    pub(super) fn forget(&mut self) {
+        self.upload = None;
     }
 }
 
 impl io::Write for ObjectSink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.runtime.block_on(self.upload.write(bytes))
+        let upload = self.upload.as_mut().ok_or_else(upload_is_over)?;
+        self.runtime.block_on(upload.write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+fn upload_is_over() -> io::Error {
+    io::Error::other("the upload of the data file is over")
 }
 
 /// The store's own error, out of the I/O error that `Write` forces on it.

@@ -144,7 +144,8 @@ fn exact_text(values: &ArrayRef, end: End) -> Option<String> {
         DataType::Int16 => extreme::<Int16Type>(values, end).map(|v| v.to_string()),
         DataType::Int32 => extreme::<Int32Type>(values, end).map(|v| v.to_string()),
         DataType::Int64 => extreme::<Int64Type>(values, end).map(|v| v.to_string()),
-        DataType::Float32 => extreme::<Float32Type>(values, end).map(|v| v.to_string()),
+        // Widened first: the short text of a single reads as another double.
+        DataType::Float32 => extreme::<Float32Type>(values, end).map(|v| f64::from(v).to_string()),
         DataType::Float64 => extreme::<Float64Type>(values, end).map(|v| v.to_string()),
         DataType::Timestamp(TimeUnit::Microsecond, _) => {
             extreme::<TimestampMicrosecondType>(values, end).map(|v| v.to_string())

@@ -5,8 +5,8 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use object_store::ObjectStore;
 use object_store::path::Path;
 use parquet::arrow::ArrowWriter;
@@ -224,25 +224,20 @@ impl FileWriter {
 
     /// Appends rows.
     ///
-    /// Fails with [`crate::ErrorKind::Internal`] if they are not in the
+    /// Fails with [`crate::ErrorKind::Invalid`] if the columns are not the
+    /// file's, with [`crate::ErrorKind::Internal`] if the rows are not in the
     /// declared order, and as the store fails. After an error the file cannot
     /// be closed.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         let written = self.try_write(batch);
-        if written.is_err() && !matches!(self.state, State::Failed) {
-            self.fail();
+        if written.is_err() {
+            self.forget();
         }
         written.map_err(|e| e.context(format!("write {}", self.path)))
     }
 
     fn try_write(&mut self, batch: &RecordBatch) -> Result<()> {
-        if batch.num_columns() != self.schema.fields().len() {
-            return Err(Error::internal(format!(
-                "a batch of {} columns for a file of {}",
-                batch.num_columns(),
-                self.schema.fields().len()
-            )));
-        }
+        check_columns(&self.schema, batch)?;
         if !self.order.follows(batch)? {
             return Err(Error::internal(format!(
                 "rows are not sorted by {}",
@@ -307,29 +302,33 @@ impl FileWriter {
         }
         let metadata = writer.finish().map_err(write_error)?;
         let size = writer.bytes_written() as u64;
-        writer.into_inner().map_err(write_error)?.complete()?;
+        writer.inner_mut().complete()?;
         self.written(&metadata, size)
     }
 
     /// Gives the file up; nothing becomes visible in the store.
     pub fn abort(mut self) -> Result<()> {
         match std::mem::replace(&mut self.state, State::Failed) {
-            State::Sampling { sink, .. } => sink.abort(),
-            State::Encoding(writer) => writer.into_inner().map_err(write_error)?.abort(),
+            State::Sampling { mut sink, .. } => sink.abort(),
+            State::Encoding(mut writer) => writer.inner_mut().abort(),
             State::Failed => Ok(()),
         }
     }
 
-    /// Lets go of what is buffered. The error that led here is the one to report.
-    fn fail(&mut self) {
-        self.state = State::Failed;
+    /// Lets go of what is buffered, without a word to the store.
+    fn forget(&mut self) {
+        if let State::Encoding(mut writer) = std::mem::replace(&mut self.state, State::Failed) {
+            writer.inner_mut().forget();
+        }
     }
 
     fn begin_encoding(&mut self) -> Result<()> {
-        let State::Sampling { sink, batches, .. } =
-            std::mem::replace(&mut self.state, State::Failed)
-        else {
-            return Ok(());
+        let (sink, batches) = match std::mem::replace(&mut self.state, State::Failed) {
+            State::Sampling { sink, batches, .. } => (sink, batches),
+            begun => {
+                self.state = begun;
+                return Ok(());
+            }
         };
         let plan = match &self.options.encodings {
             Some(plan) => Arc::clone(plan),
@@ -434,6 +433,12 @@ impl FileWriter {
     }
 }
 
+impl Drop for FileWriter {
+    fn drop(&mut self) {
+        self.forget();
+    }
+}
+
 impl fmt::Debug for FileWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FileWriter")
@@ -442,6 +447,50 @@ impl fmt::Debug for FileWriter {
             .field("rows", &self.rows)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether a batch has the columns of a schema: names, types (or
+/// dictionaries of them), and no NULL where the schema has none. The encoder
+/// itself would write such a NULL as a value.
+pub(crate) fn check_columns(schema: &Schema, batch: &RecordBatch) -> Result<()> {
+    let fields = schema.fields();
+    if batch.num_columns() != fields.len() {
+        return Err(Error::invalid(format!(
+            "a batch of {} columns for a table of {}",
+            batch.num_columns(),
+            fields.len()
+        )));
+    }
+    let given = batch.schema_ref().fields().iter().zip(batch.columns());
+    for (field, (given, column)) in fields.iter().zip(given) {
+        check_column(field, given.name(), column)?;
+    }
+    Ok(())
+}
+
+fn check_column(field: &Field, name: &str, column: &ArrayRef) -> Result<()> {
+    let kind = match column.data_type() {
+        DataType::Dictionary(_, plain) => plain,
+        other => other,
+    };
+    let expected = field.name();
+    if name != expected {
+        return Err(Error::invalid(format!(
+            "column \"{name}\" where the table has \"{expected}\"; give the columns in the table's order"
+        )));
+    }
+    if kind != field.data_type() {
+        return Err(Error::invalid(format!(
+            "column \"{name}\" is {kind} in the batch and {} in the table; cast it first",
+            field.data_type()
+        )));
+    }
+    if !field.is_nullable() && column.logical_null_count() > 0 {
+        return Err(Error::invalid(format!(
+            "column \"{name}\" has NULL in the batch and none in the table; refuse such rows first"
+        )));
+    }
+    Ok(())
 }
 
 /// The places in the schema of the columns that rows are sorted by.

@@ -38,7 +38,7 @@ use arrow::row::{RowConverter, Rows, SortField};
 use self::buffer::{Buffer, Sorted};
 use self::output::Output;
 use self::spill::{Run, RunWriter, merge};
-use crate::parquet::{ORDER, OrderCheck, Target, Tier, WrittenFile, batch_bytes};
+use crate::parquet::{ORDER, OrderCheck, Target, Tier, WrittenFile, batch_bytes, check_columns};
 use crate::seam::Random;
 use crate::{Error, Result};
 
@@ -187,41 +187,25 @@ impl SortedWriter {
     }
 
     fn try_push(&mut self, batch: &RecordBatch) -> Result<()> {
-        self.check_columns(batch)?;
+        check_columns(&self.spec.schema, batch)?;
         let rows = batch.num_rows();
         let row_bytes = batch_bytes(batch) / rows.max(1);
         let piece_rows = (self.spec.buffer_bytes() / 4 / row_bytes.max(1)).max(1);
         for start in (0..rows).step_by(piece_rows) {
             let piece = batch.slice(start, piece_rows.min(rows - start));
-            self.in_order = self.order.follows(&piece)? && self.in_order;
-            let cost = self.keys.cost(&piece) + batch_bytes(&piece);
-            if self.buffer.bytes() + cost > self.spec.buffer_bytes() {
-                self.flush()?;
-            }
-            self.buffer.add(&piece, cost)?;
+            self.push_piece(buffer::own(&piece)?)?;
         }
         Ok(())
     }
 
-    fn check_columns(&self, batch: &RecordBatch) -> Result<()> {
-        let fields = self.spec.schema.fields();
-        if batch.num_columns() != fields.len() {
-            return Err(Error::invalid(format!(
-                "a batch of {} columns for a table of {}",
-                batch.num_columns(),
-                fields.len()
-            )));
+    fn push_piece(&mut self, piece: RecordBatch) -> Result<()> {
+        self.in_order = self.in_order && self.order.follows(&piece)?;
+        let cost = self.keys.cost(&piece) + piece.get_array_memory_size();
+        let fits = self.buffer.bytes() + cost <= self.spec.buffer_bytes();
+        if !fits || !self.buffer.has_types_of(&piece) {
+            self.flush()?;
         }
-        for (field, column) in fields.iter().zip(batch.columns()) {
-            let kind = plain(column.data_type());
-            if !kind.equals_datatype(field.data_type()) {
-                return Err(Error::invalid(format!(
-                    "column \"{}\" is {kind} in the batch and {} in the table; cast it first",
-                    field.name(),
-                    field.data_type()
-                )));
-            }
-        }
+        self.buffer.add(piece, cost);
         Ok(())
     }
 

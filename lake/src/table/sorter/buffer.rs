@@ -42,22 +42,22 @@ impl Buffer {
         self.batches.iter()
     }
 
-    /// Takes a batch at the given cost; a small part of large buffers is
-    /// copied out of them, so that they can go.
-    pub(super) fn add(&mut self, batch: &RecordBatch, cost: usize) -> Result<()> {
-        if batch.num_rows() == 0 {
-            return Ok(());
-        }
-        let own = batch_bytes(batch);
-        let batch = if batch.get_array_memory_size() > 2 * own + 64 * 1024 {
-            compact(batch)?
-        } else {
-            batch.clone()
+    /// Whether the batch can be sorted together with those that wait.
+    pub(super) fn has_types_of(&self, batch: &RecordBatch) -> bool {
+        let Some(first) = self.batches.first() else {
+            return true;
         };
-        self.row_bytes += own;
+        let columns = first.columns().iter().zip(batch.columns());
+        columns
+            .into_iter()
+            .all(|(a, b)| a.data_type() == b.data_type())
+    }
+
+    /// Takes a batch at the given cost.
+    pub(super) fn add(&mut self, batch: RecordBatch, cost: usize) {
+        self.row_bytes += batch_bytes(&batch);
         self.bytes += cost;
         self.batches.push(batch);
-        Ok(())
     }
 
     pub(super) fn take(&mut self) -> Buffer {
@@ -79,7 +79,8 @@ impl Buffer {
         order.sort_unstable_by(|a, b| key(a).cmp(&key(b)).then(a.cmp(b)));
         let count = order.len();
         Ok(Sorted {
-            batches: one_type_per_column(self.batches)?,
+            sized: self.batches.first().map(sized_columns).unwrap_or_default(),
+            batches: self.batches,
             order,
             row_bytes: self.row_bytes / count.max(1),
         })
@@ -92,34 +93,40 @@ fn narrow(place: usize) -> Result<u32> {
     })
 }
 
-fn compact(batch: &RecordBatch) -> Result<RecordBatch> {
+/// The batch as it can wait: a small part of large buffers is copied out of
+/// them, so that they can go, and dictionaries whose keys could not number the
+/// values of many batches become plain.
+pub(super) fn own(batch: &RecordBatch) -> Result<RecordBatch> {
+    const SLACK_BYTES: usize = 64 << 10;
+    let batch = plain_where(batch, has_narrow_keys)?;
+    if batch.get_array_memory_size() <= 2 * batch_bytes(&batch) + SLACK_BYTES {
+        return Ok(batch);
+    }
     let rows: UInt32Array = (0..narrow(batch.num_rows())?).collect();
-    Ok(take_record_batch(batch, &rows)?)
+    Ok(take_record_batch(&batch, &rows)?)
 }
 
-/// A column that is a dictionary in some batches only becomes plain in all.
-fn one_type_per_column(batches: Vec<RecordBatch>) -> Result<Vec<RecordBatch>> {
-    let Some(first) = batches.first().map(RecordBatch::schema) else {
-        return Ok(batches);
-    };
-    let same = |batch: &RecordBatch| {
-        let columns = batch.columns().iter().zip(first.fields());
-        columns
-            .into_iter()
-            .all(|(c, f)| c.data_type() == f.data_type())
-    };
-    if batches.iter().all(same) {
-        return Ok(batches);
+fn has_narrow_keys(kind: &DataType) -> bool {
+    match kind {
+        DataType::Dictionary(key, _) => key.primitive_width().is_some_and(|width| width < 4),
+        _ => false,
     }
-    batches.iter().map(plain_batch).collect()
 }
 
 /// The batch without dictionaries.
 pub(super) fn plain_batch(batch: &RecordBatch) -> Result<RecordBatch> {
+    plain_where(batch, |_| true)
+}
+
+fn plain_where(batch: &RecordBatch, chosen: impl Fn(&DataType) -> bool) -> Result<RecordBatch> {
+    let plain = |column: &ArrayRef| match column.data_type() {
+        kind @ DataType::Dictionary(_, values) if chosen(kind) => cast(column, values),
+        _ => Ok(ArrayRef::clone(column)),
+    };
     let columns: Vec<ArrayRef> = batch
         .columns()
         .iter()
-        .map(|column| cast(column, super::plain(column.data_type())))
+        .map(plain)
         .collect::<Result<_, _>>()?;
     Ok(batch_of(batch, columns))
 }
@@ -137,6 +144,8 @@ pub(super) struct Sorted {
     batches: Vec<RecordBatch>,
     order: Vec<(u32, u32)>,
     row_bytes: usize,
+    /// The columns whose values differ in size.
+    sized: Vec<usize>,
 }
 
 impl Sorted {
@@ -189,14 +198,19 @@ impl Sorted {
         })
     }
 
-    /// How many rows from the start of a range fit, at least one.
+    /// How many rows from the start of a range fit, at least one. By the
+    /// average, but heavy rows that the order put together count as they are.
     fn rows_within(&self, range: &Range<usize>, bytes: usize) -> usize {
         let most = (bytes / self.row_bytes.max(1)).clamp(1, range.len());
         let mut sum = 0;
         let picks = self.order[range.start..range.start + most].iter();
         let fitting = picks.take_while(|(batch, row)| {
-            sum += row_bytes(&self.batches[*batch as usize], *row as usize);
-            sum <= 2 * bytes
+            let columns = self.batches[*batch as usize].columns();
+            let values = self.sized.iter().map(|&place| &columns[place]);
+            sum += values
+                .map(|column| value_bytes(column, *row as usize))
+                .sum::<usize>();
+            sum <= bytes
         });
         fitting.count().max(1)
     }
@@ -226,12 +240,22 @@ impl Sorted {
     }
 }
 
-/// Bytes of the values of a row whose size varies; the others are alike in all rows.
-fn row_bytes(batch: &RecordBatch, row: usize) -> usize {
-    let columns = batch.columns().iter();
-    columns.map(|column| value_bytes(column, row)).sum()
+fn sized_columns(batch: &RecordBatch) -> Vec<usize> {
+    let kinds = batch.columns().iter().map(|column| column.data_type());
+    let sized = kinds.enumerate().filter(|(_, kind)| {
+        matches!(
+            kind,
+            DataType::Utf8
+                | DataType::LargeUtf8
+                | DataType::Binary
+                | DataType::LargeBinary
+                | DataType::List(_)
+        )
+    });
+    sized.map(|(place, _)| place).collect()
 }
 
+/// Bytes of one value of a column whose values differ in size.
 fn value_bytes(array: &ArrayRef, row: usize) -> usize {
     fn width<O: OffsetSizeTrait>(offsets: &[O], row: usize) -> usize {
         offsets[row + 1].as_usize() - offsets[row].as_usize()
@@ -246,7 +270,7 @@ fn value_bytes(array: &ArrayRef, row: usize) -> usize {
             let item = lists.values().get_array_memory_size() / lists.values().len().max(1);
             width(lists.value_offsets(), row) * item.max(1)
         }
-        kind => kind.primitive_width().unwrap_or(8),
+        _ => 0,
     }
 }
 
