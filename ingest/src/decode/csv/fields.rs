@@ -40,7 +40,10 @@ pub(super) enum Found {
 impl Fields {
     /// Sniffs what the layout does not say, and reads the header.
     pub(super) fn new(mut window: Window, layout: &InputLayout) -> io::Result<Fields> {
-        if window.peek(BYTE_ORDER_MARK.len())?.starts_with(BYTE_ORDER_MARK) {
+        if window
+            .peek(BYTE_ORDER_MARK.len())?
+            .starts_with(BYTE_ORDER_MARK)
+        {
             window.pass(BYTE_ORDER_MARK.len());
         }
         let head = window.peek(sniff::HEAD)?;
@@ -48,11 +51,12 @@ impl Fields {
         let delimiter = layout.delimiter.unwrap_or_else(|| sniff::delimiter(head));
         let records = sniff::records(head, delimiter);
         let has_header = layout.header.unwrap_or_else(|| sniff::has_header(&records));
+        let width = records.first().map_or(0, Vec::len);
         let mut fields = Fields {
             window,
             splitter: Splitter::new(delimiter),
             header: None,
-            width: records.first().map_or(0, Vec::len),
+            width,
             blank: 0,
             notices: Vec::new(),
             after_return: false,
@@ -103,10 +107,9 @@ impl Fields {
         self.splitter.field(index)
     }
 
-    /// Whether a field of the record was written in quotes.
-    pub(super) fn is_quoted(&mut self, span: &Span, index: usize) -> bool {
-        let record = self.window.bytes(span);
-        self.splitter.is_quoted(record, index)
+    /// Whether a field of the record is empty and was written in quotes.
+    pub(super) fn is_empty_text(&mut self, span: &Span, index: usize) -> bool {
+        self.field(index).is_empty() && self.splitter.is_quoted(self.window.bytes(span), index)
     }
 
     /// Goes to the next record that is not blank.
@@ -211,9 +214,7 @@ impl Splitter {
     fn new(delimiter: u8) -> Splitter {
         Splitter {
             delimiter,
-            parser: csv_core::ReaderBuilder::new()
-                .delimiter(delimiter)
-                .build(),
+            parser: csv_core::ReaderBuilder::new().delimiter(delimiter).build(),
             text: vec![0; 4 << 10],
             ends: vec![0; 64],
             text_length: 0,
@@ -267,7 +268,10 @@ impl Splitter {
         }
         self.text.clear();
         self.ends.clear();
-        for field in record.split(u8::is_ascii_whitespace).filter(|f| !f.is_empty()) {
+        for field in record
+            .split(u8::is_ascii_whitespace)
+            .filter(|f| !f.is_empty())
+        {
             self.text.extend_from_slice(field);
             self.ends.push(self.text.len());
         }

@@ -71,7 +71,9 @@ pub(super) fn records(head: &[u8], delimiter: u8) -> Vec<Vec<&[u8]>> {
     if head.len() == HEAD && lines.len() > 1 {
         lines.pop();
     }
-    let filled = lines.into_iter().filter(|line| !line.trim_ascii().is_empty());
+    let filled = lines
+        .into_iter()
+        .filter(|line| !line.trim_ascii().is_empty());
     filled.map(|line| split(line, delimiter)).collect()
 }
 
