@@ -18,6 +18,8 @@
 
 mod fields;
 mod sniff;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::io;
@@ -153,7 +155,10 @@ impl Rows {
             match target {
                 Target::Column { place, is_text } => {
                     let said_empty = *is_text && self.fields.is_empty_text(span, index);
-                    let text = self.fields.field(index);
+                    let mut text = self.fields.field(index);
+                    if !*is_text {
+                        text = text.trim_ascii();
+                    }
                     if said_empty || !is_null(text, &self.null_values) {
                         batch.cells.set_text(*place, text)?;
                     }

@@ -19,6 +19,8 @@
 
 mod document;
 mod paths;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::io;

@@ -13,6 +13,8 @@ mod csv;
 mod json;
 pub mod reason;
 pub(crate) mod scalar;
+#[cfg(test)]
+mod testing;
 mod window;
 
 use std::fs::File;
@@ -26,7 +28,8 @@ use downlake_lake::{Error, Result};
 use crate::infer::Inferred;
 
 /// All input formats; the first whose [`Format::sniff`] agrees wins where
-/// neither a name nor an extension says the format.
+/// neither a name nor an extension says the format. Delimited text agrees with
+/// every text, so it comes last.
 pub static FORMATS: &[&Format] = &[&json::FORMAT, &csv::FORMAT];
 
 /// One input format. Adding one is one file and one entry in [`FORMATS`].

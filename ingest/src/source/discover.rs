@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use downlake_lake::{Error, Result};
 use futures::TryStreamExt;
 use globset::{GlobBuilder, GlobMatcher};
+use object_store::ObjectStoreExt;
 use url::Url;
 
 use super::{SourceOptions, SourceRef};

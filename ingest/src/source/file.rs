@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use downlake_lake::{Error, Result};
 use futures::TryStreamExt;
+use object_store::ObjectStoreExt;
 use tempfile::{NamedTempFile, TempPath};
 use url::Url;
 

@@ -9,6 +9,8 @@ mod compression;
 mod discover;
 mod file;
 mod pattern;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;

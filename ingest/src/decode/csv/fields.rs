@@ -116,7 +116,7 @@ impl Fields {
     pub(super) fn next(&mut self) -> io::Result<Found> {
         loop {
             self.pass_line_ends()?;
-            self.splitter.reset();
+            self.splitter.begin();
             let span = match self.window.cut(&mut self.splitter)? {
                 Cut::End => return Ok(Found::End),
                 Cut::Unfinished(span) => return Ok(Found::Refused(span)),
@@ -208,6 +208,8 @@ struct Splitter {
     fields: usize,
     /// For each field whether it was quoted; empty until somebody asks.
     quoted: Vec<bool>,
+    /// The fields are of no interest any more, only the end of the line is.
+    gave_up: bool,
 }
 
 impl Splitter {
@@ -220,6 +222,7 @@ impl Splitter {
             text_length: 0,
             fields: 0,
             quoted: Vec::new(),
+            gave_up: false,
         }
     }
 
@@ -228,8 +231,8 @@ impl Splitter {
         self.delimiter == b' '
     }
 
-    fn reset(&mut self) {
-        self.parser.reset();
+    fn begin(&mut self) {
+        self.gave_up = false;
         self.text_length = 0;
         self.fields = 0;
         self.quoted.clear();
@@ -291,7 +294,7 @@ impl Splitter {
 
 impl Framer for Splitter {
     fn feed(&mut self, bytes: &[u8]) -> Option<usize> {
-        if self.by_blanks() {
+        if self.by_blanks() || self.gave_up {
             return memchr::memchr(b'\n', bytes).map(|end| end + 1);
         }
         if bytes.is_empty() {
@@ -312,7 +315,8 @@ impl Framer for Splitter {
 
     fn give_up(&mut self, record: &[u8]) -> Option<usize> {
         let is_open = !self.by_blanks() && Quotes::of(record, self.delimiter).is_open();
-        self.reset();
+        self.parser.reset();
+        self.gave_up = true;
         let line = memchr::memchr(b'\n', record).map(|end| end + 1);
         line.filter(|_| is_open)
     }
