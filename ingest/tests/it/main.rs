@@ -1,0 +1,3 @@
+//! Tests of the public interface, with real telemetry where it is there.
+
+mod text;
