@@ -4,10 +4,17 @@
 //! types, units, the time axis, the order of rows, the partition. It is
 //! stored beside the table log and never changed in place.
 
+pub mod axis_expr;
+mod check;
 pub mod definition;
+pub mod embedded;
+pub mod evolve;
 pub mod names;
 mod near;
+pub mod store;
+pub mod table_schema;
 pub mod time;
+mod toml;
 pub mod types;
 
 pub use definition::*;

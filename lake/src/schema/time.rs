@@ -258,6 +258,42 @@ impl AbsoluteTime {
     }
 }
 
+/// The epoch of a code where a definition names none; `None` where none can
+/// be taken for granted. Missions choose the epoch of CUC and cFS clocks and of
+/// counts that run through leap seconds.
+pub(super) fn default_epoch(code: TimeCode, scale: TimeScale) -> Option<i64> {
+    match (code, scale) {
+        (TimeCode::Iso, _) => Some(0),
+        (TimeCode::Cds, _) => Some(CCSDS_EPOCH_MICROS),
+        (TimeCode::Cuc { .. } | TimeCode::Cfs, _) => None,
+        (_, TimeScale::Utc) => Some(0),
+        (_, TimeScale::Tai | TimeScale::Gps) => None,
+    }
+}
+
+/// An instant (microseconds since 1970-01-01 UTC) as RFC 3339 text, with as many
+/// digits of fraction as it needs.
+pub fn format_rfc3339(micros: i64) -> String {
+    let date = calendar::civil_from_days(calendar::day_of_micros(micros));
+    let of_day = micros.rem_euclid(MICROS_PER_DAY);
+    let (second, fraction) = (of_day / MICROS_PER_SECOND, of_day % MICROS_PER_SECOND);
+    let mut text = format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
+        date.year,
+        date.month,
+        date.day,
+        second / 3600,
+        second / 60 % 60,
+        second % 60
+    );
+    if fraction > 0 {
+        let digits = format!(".{fraction:06}");
+        text.push_str(digits.trim_end_matches('0'));
+    }
+    text.push('Z');
+    text
+}
+
 fn part(name: &'static str, value: i64, max: i64) -> Result<i128, TimeError> {
     if (0..=max).contains(&value) {
         Ok(i128::from(value))

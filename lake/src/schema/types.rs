@@ -9,7 +9,7 @@ mod arrow_source;
 mod merge;
 
 #[cfg(test)]
-mod tests;
+pub(in crate::schema) mod tests;
 
 use std::fmt;
 use std::str::FromStr;
@@ -23,6 +23,7 @@ use super::{Column, ColumnType};
 use crate::{Error, Result};
 
 pub use arrow_source::{SourceColumns, columns_from_arrow};
+pub(super) use merge::fits;
 pub use merge::merge_types;
 
 /// Most digits of a decimal that Delta stores.
