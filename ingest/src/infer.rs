@@ -8,8 +8,17 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use downlake_lake::schema::names::{OnCollision, fold_all};
+use downlake_lake::schema::time::looks_like_timestamp;
+use downlake_lake::schema::types::merge_types;
 use downlake_lake::schema::{Column, ColumnType, InputLayout};
 use downlake_lake::{Error, Result};
+use serde_json::value::RawValue;
+
+use crate::decode::scalar::{self, Fault};
+
+/// Digits of the widest decimal column.
+const MOST_DIGITS: u8 = 38;
 
 /// The columns of one input, or of several that were merged.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -65,40 +74,79 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// The kind of a value of delimited text.
+    pub fn of_text(text: &[u8]) -> Kind {
+        let text = text.trim_ascii();
+        let Some(first) = text.first() else {
+            return Kind::Null;
+        };
+        match first {
+            b'0'..=b'9' | b'+' | b'-' | b'.' => of_digits(text),
+            _ if is_truth(text) => Kind::Bool,
+            _ if is_named_number(text) => Kind::Number,
+            _ => Kind::Text,
+        }
+    }
+
+    /// The kind of a JSON value that is no object, or is taken whole.
+    pub(crate) fn of_json(json: &str) -> Kind {
+        match json.as_bytes().first() {
+            Some(b'n') | None => Kind::Null,
+            Some(b't' | b'f') => Kind::Bool,
+            Some(b'"') => of_json_string(json),
+            Some(b'[') => of_json_array(json),
+            Some(b'{') => Kind::Mixed,
+            Some(_) => of_number(json.as_bytes()),
+        }
+    }
+
     /// The smallest kind that holds the values of both, within one input.
+    /// Text holds every scalar as it is spelled.
     #[must_use]
     pub fn join(self, other: Kind) -> Kind {
-        use Kind::{List, Mixed, Null, Number, Text, Timestamp, TimestampNs, Whole};
+        use Kind::{Date, Large, List, Mixed, Null, Number, Text, Timestamp, TimestampNs, Whole};
         match (self, other) {
             (a, b) if a == b => a,
             (Null, kind) | (kind, Null) => kind,
-            (Whole, Number) | (Number, Whole) => Number,
-            (Timestamp, TimestampNs) | (TimestampNs, Timestamp) => TimestampNs,
-            (Text, Timestamp | TimestampNs) | (Timestamp | TimestampNs, Text) => Text,
-            (List(a), List(b)) => match a.join(*b) {
-                Mixed => Mixed,
-                kind => List(Box::new(kind)),
-            },
+            (Mixed, _) | (_, Mixed) => Mixed,
+            (List(a), List(b)) => join_elements(*a, *b),
+            (List(_), _) | (_, List(_)) => Mixed,
+            (Text, _) | (_, Text) => Text,
+            (Whole, Large) | (Large, Whole) => Large,
+            (Whole | Large, Number) | (Number, Whole | Large) => Number,
+            (Date, Timestamp) | (Timestamp, Date) => Timestamp,
+            (TimestampNs, Date | Timestamp) | (Date | Timestamp, TimestampNs) => TimestampNs,
             _ => Mixed,
         }
     }
 
     /// The kind that holds the values of both files unchanged, if there is one.
     fn merge(&self, other: &Kind) -> Option<Kind> {
-        use Kind::{Exact, List, Mixed, Null, Number, Timestamp, TimestampNs, Whole};
         match (self, other) {
             (a, b) if a == b => Some(a.clone()),
-            (Null, kind) | (kind, Null) => Some(kind.clone()),
-            (Whole, Number) | (Number, Whole) => Some(Number),
-            (Timestamp, TimestampNs) | (TimestampNs, Timestamp) => Some(TimestampNs),
-            (Mixed, Exact(_)) | (Exact(_), Mixed) => None,
-            (Mixed, _) | (_, Mixed) => Some(Mixed),
-            (List(a), List(b)) => a.merge(b).map(|kind| List(Box::new(kind))),
-            (Exact(exact), kind) | (kind, Exact(exact)) => {
-                (kind.column_type() == *exact).then(|| Exact(exact.clone()))
+            (Kind::Null, kind) | (kind, Kind::Null) => Some(kind.clone()),
+            (Kind::List(a), Kind::List(b)) => {
+                a.merge(b).map(|element| Kind::List(Box::new(element)))
             }
-            _ => None,
+            (Kind::Mixed, Kind::Exact(_)) | (Kind::Exact(_), Kind::Mixed) => None,
+            (Kind::Mixed, _) | (_, Kind::Mixed) => Some(Kind::Mixed),
+            (a, b) => merge_types(&a.column_type(), &b.column_type()).map(Kind::of_type),
         }
+    }
+
+    fn of_type(kind: ColumnType) -> Kind {
+        let plain = [
+            Kind::Bool,
+            Kind::Whole,
+            Kind::Number,
+            Kind::Large,
+            Kind::Date,
+            Kind::Timestamp,
+            Kind::TimestampNs,
+            Kind::Text,
+        ];
+        let same = plain.into_iter().find(|plain| plain.column_type() == kind);
+        same.unwrap_or(Kind::Exact(kind))
     }
 
     /// The type of a column of this kind; text where no value was seen.
@@ -108,6 +156,8 @@ impl Kind {
             Kind::Bool => ColumnType::Bool,
             Kind::Whole => ColumnType::I64,
             Kind::Number => ColumnType::F64,
+            Kind::Large => ColumnType::Decimal(MOST_DIGITS, 0),
+            Kind::Date => ColumnType::Date,
             Kind::Timestamp => ColumnType::Timestamp,
             Kind::TimestampNs => ColumnType::TimestampNs,
             Kind::List(element) => ColumnType::List(Box::new(element.column_type())),
@@ -117,6 +167,96 @@ impl Kind {
     }
 }
 
+/// Elements of different kinds stay apart: `[1, "1"]` is no list of text.
+fn join_elements(a: Kind, b: Kind) -> Kind {
+    let is_text = |kind: &Kind| *kind == Kind::Text;
+    let is_other =
+        |kind: &Kind| matches!(kind, Kind::Bool | Kind::Whole | Kind::Number | Kind::Large);
+    if (is_text(&a) && is_other(&b)) || (is_other(&a) && is_text(&b)) {
+        return Kind::Mixed;
+    }
+    match a.join(b) {
+        Kind::Mixed => Kind::Mixed,
+        // No column holds nanoseconds inside of lists.
+        Kind::TimestampNs => Kind::List(Box::new(Kind::Text)),
+        element => Kind::List(Box::new(element)),
+    }
+}
+
+fn of_digits(text: &[u8]) -> Kind {
+    let text = match std::str::from_utf8(text) {
+        Ok(text) => text,
+        Err(_) => return Kind::Text,
+    };
+    let digits = text.trim_start_matches(['+', '-']);
+    let has_leading_zero =
+        digits.len() > 1 && digits.starts_with('0') && digits.as_bytes()[1].is_ascii_digit();
+    if text.len() - digits.len() <= 1 && !has_leading_zero {
+        let kind = of_number(text.as_bytes());
+        if kind != Kind::Text {
+            return kind;
+        }
+    }
+    match looks_like_timestamp(text) {
+        Some(shape) => Kind::of_type(shape.column_type()),
+        None => Kind::Text,
+    }
+}
+
+/// A number by its spelling, text if it is none.
+fn of_number(text: &[u8]) -> Kind {
+    let large = ColumnType::Decimal(MOST_DIGITS, 0);
+    let is_whole = text.iter().skip(1).all(u8::is_ascii_digit) && text.last() != Some(&b'.');
+    if text == b"-0" || scalar::double(text) == Err(Fault::Type) {
+        // Minus zero is a number that whole numbers do not have.
+        return if text == b"-0" {
+            Kind::Number
+        } else {
+            Kind::Text
+        };
+    }
+    if !is_whole {
+        Kind::Number
+    } else if scalar::whole(&ColumnType::I64, text).is_ok() {
+        Kind::Whole
+    } else if scalar::decimal(&large, text).is_ok() {
+        Kind::Large
+    } else {
+        Kind::Number
+    }
+}
+
+fn is_truth(text: &[u8]) -> bool {
+    text.eq_ignore_ascii_case(b"true") || text.eq_ignore_ascii_case(b"false")
+}
+
+/// NaN and infinities.
+fn is_named_number(text: &[u8]) -> bool {
+    let named: [&[u8]; 3] = [b"nan", b"inf", b"infinity"];
+    let name = text.strip_prefix(b"-").unwrap_or(text);
+    named.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+fn of_json_string(json: &str) -> Kind {
+    let text = json.trim_matches('"');
+    match looks_like_timestamp(text) {
+        Some(shape) => Kind::of_type(shape.column_type()),
+        None if is_named_number(text.as_bytes()) => Kind::Number,
+        None => Kind::Text,
+    }
+}
+
+fn of_json_array(json: &str) -> Kind {
+    let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(json) else {
+        return Kind::Mixed;
+    };
+    let kinds = items.iter().map(|item| Kind::of_json(item.get()));
+    kinds.fold(Kind::List(Box::new(Kind::Null)), |list, kind| match kind {
+        Kind::List(_) | Kind::Mixed => Kind::Mixed,
+        scalar => list.join(Kind::List(Box::new(scalar))),
+    })
+}
+
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -124,11 +264,13 @@ impl fmt::Display for Kind {
             Kind::Bool => f.write_str("true or false"),
             Kind::Whole => f.write_str("whole numbers"),
             Kind::Number => f.write_str("numbers"),
+            Kind::Large => f.write_str("whole numbers beyond 64 bits"),
+            Kind::Date => f.write_str("dates"),
             Kind::Timestamp | Kind::TimestampNs => f.write_str("timestamps"),
             Kind::Text => f.write_str("text"),
             Kind::List(element) => write!(f, "lists of {element}"),
             Kind::Mixed => f.write_str("mixed values"),
-            Kind::Exact(exact) => write!(f, "{exact:?}"),
+            Kind::Exact(exact) => exact.fmt(f),
         }
     }
 }
@@ -146,6 +288,24 @@ impl Inferred {
             fields: fields.into_iter().map(field).collect(),
             ..Inferred::default()
         }
+    }
+
+    /// All fields as nullable columns with folded names, and what a person
+    /// should know about names that had to be numbered.
+    ///
+    /// # Errors
+    /// Those of folding names.
+    pub fn columns(&self) -> Result<(Vec<Column>, Vec<String>)> {
+        columns(self.fields.iter())
+    }
+
+    /// The fields that hold a value as columns: what an existing definition
+    /// has to have a place for.
+    ///
+    /// # Errors
+    /// Those of folding names.
+    pub fn columns_with_values(&self) -> Result<(Vec<Column>, Vec<String>)> {
+        columns(self.fields.iter().filter(|field| field.kind != Kind::Null))
     }
 
     /// Takes in the columns of another input; its new fields come last.
@@ -182,6 +342,18 @@ impl Inferred {
     }
 }
 
+fn columns<'a>(fields: impl Iterator<Item = &'a Field>) -> Result<(Vec<Column>, Vec<String>)> {
+    let fields: Vec<_> = fields.collect();
+    let sources: Vec<_> = fields.iter().map(|field| &field.source).collect();
+    let folded = fold_all(&sources, OnCollision::Number)?;
+    let columns = fields.iter().zip(folded.names).map(|(field, name)| {
+        let mut column = Column::new(name.name, &field.source, field.kind.column_type());
+        column.unit = name.unit;
+        column
+    });
+    Ok((columns.collect(), folded.notices))
+}
+
 fn merge_field(mine: &mut Field, other: Field) -> Result<()> {
     let Some(kind) = mine.kind.merge(&other.kind) else {
         return Err(Error::invalid(format!(
@@ -194,4 +366,46 @@ fn merge_field(mine: &mut Field, other: Field) -> Result<()> {
     }
     mine.kind = kind;
     Ok(())
+}
+
+/// The kinds of the fields of one input while it is read.
+#[derive(Debug, Default)]
+pub(crate) struct FieldKinds {
+    fields: Vec<(String, Kind)>,
+    places: HashMap<String, usize>,
+}
+
+impl FieldKinds {
+    /// The place of a field, which is new if it was not seen before.
+    pub(crate) fn place(&mut self, source: &str) -> usize {
+        if let Some(place) = self.places.get(source) {
+            return *place;
+        }
+        let place = self.fields.len();
+        self.places.insert(source.to_owned(), place);
+        self.fields.push((source.to_owned(), Kind::Null));
+        place
+    }
+
+    /// Takes in the kind of one value.
+    pub(crate) fn see(&mut self, place: usize, kind: Kind) {
+        let seen = &mut self.fields[place].1;
+        if *seen != kind {
+            *seen = std::mem::replace(seen, Kind::Null).join(kind);
+        }
+    }
+
+    /// The fields that were seen, in order of first appearance.
+    pub(crate) fn finish(self, seen_in: &str, records: u64) -> Inferred {
+        let field = |(source, kind)| Field {
+            source,
+            kind,
+            seen_in: seen_in.to_owned(),
+        };
+        Inferred {
+            records,
+            fields: self.fields.into_iter().map(field).collect(),
+            ..Inferred::default()
+        }
+    }
 }

@@ -10,12 +10,12 @@ use std::mem::take;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array,
-    Float64Array, Int8Array, Int16Array, Int32Array, Int64Array, ListArray, NullBufferBuilder, RecordBatch,
+    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array,
+    Int8Array, Int16Array, Int32Array, Int64Array, ListArray, NullBufferBuilder, RecordBatch,
     StringArray, TimestampMicrosecondArray, TimestampNanosecondArray,
 };
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use downlake_lake::Result;
 use downlake_lake::schema::{Column, ColumnType, Definition};
 use serde_json::value::RawValue;
@@ -43,10 +43,7 @@ pub(super) struct Misfit {
 impl Cells {
     pub(super) fn new(definition: &Definition) -> Cells {
         let columns = &definition.columns;
-        let fields: Vec<_> = columns
-            .iter()
-            .map(|c| Field::new(&c.name, decoded_type(c), true))
-            .collect();
+        let fields: Vec<_> = columns.iter().map(Column::decoded_field).collect();
         let kinds = columns.iter().map(value_kind);
         Cells {
             schema: Arc::new(Schema::new(fields)),
@@ -148,40 +145,12 @@ impl Cells {
     }
 }
 
-/// The Arrow type of a column of a decoded batch.
-fn decoded_type(column: &Column) -> DataType {
-    arrow_type(&value_kind(column))
-}
-
 /// The type of the values in the source: an enumeration is a number there.
 fn value_kind(column: &Column) -> ColumnType {
     if column.enumeration.is_empty() {
         column.kind.clone()
     } else {
         ColumnType::I64
-    }
-}
-
-fn arrow_type(kind: &ColumnType) -> DataType {
-    use arrow::datatypes::TimeUnit::{Microsecond, Nanosecond};
-    match kind {
-        ColumnType::Bool => DataType::Boolean,
-        ColumnType::I8 => DataType::Int8,
-        ColumnType::I16 | ColumnType::U8 => DataType::Int16,
-        ColumnType::I32 | ColumnType::U16 => DataType::Int32,
-        ColumnType::I64 | ColumnType::U32 | ColumnType::Hex | ColumnType::Duration => {
-            DataType::Int64
-        }
-        ColumnType::U64 => DataType::Decimal128(20, 0),
-        ColumnType::F16 | ColumnType::F32 => DataType::Float32,
-        ColumnType::F64 => DataType::Float64,
-        ColumnType::Decimal(precision, scale) => DataType::Decimal128(*precision, *scale),
-        ColumnType::Text | ColumnType::Json => DataType::Utf8,
-        ColumnType::Binary => DataType::Binary,
-        ColumnType::Timestamp => DataType::Timestamp(Microsecond, Some("UTC".into())),
-        ColumnType::TimestampNs => DataType::Timestamp(Nanosecond, Some("UTC".into())),
-        ColumnType::Date => DataType::Date32,
-        ColumnType::List(element) => DataType::new_list(arrow_type(element), true),
     }
 }
 
@@ -376,7 +345,7 @@ fn unescape(json: &str) -> Result<Cow<'_, str>, Fault> {
 
 impl Values {
     fn new(kind: &ColumnType) -> Values {
-        match arrow_type(kind) {
+        match kind.decoded_type() {
             DataType::Boolean => Values::Bool(Vec::new()),
             DataType::Int8 => Values::I8(Vec::new()),
             DataType::Int16 => Values::I16(Vec::new()),
@@ -439,8 +408,7 @@ impl Values {
             Values::I32(values) => ints(take(values).into(), data_type, valid),
             Values::I64(values) => longs(take(values).into(), data_type, valid),
             Values::I128(values) => Arc::new(
-                Decimal128Array::new(take(values).into(), valid)
-                    .with_data_type(data_type.clone()),
+                Decimal128Array::new(take(values).into(), valid).with_data_type(data_type.clone()),
             ),
             Values::F32(values) => Arc::new(Float32Array::new(take(values).into(), valid)),
             Values::F64(values) => Arc::new(Float64Array::new(take(values).into(), valid)),
@@ -484,9 +452,9 @@ fn ints(values: ScalarBuffer<i32>, data_type: &DataType, valid: Option<NullBuffe
 fn longs(values: ScalarBuffer<i64>, data_type: &DataType, valid: Option<NullBuffer>) -> ArrayRef {
     use arrow::datatypes::TimeUnit::{Microsecond, Nanosecond};
     match data_type {
-        DataType::Timestamp(Microsecond, zone) => Arc::new(
-            TimestampMicrosecondArray::new(values, valid).with_timezone_opt(zone.clone()),
-        ),
+        DataType::Timestamp(Microsecond, zone) => {
+            Arc::new(TimestampMicrosecondArray::new(values, valid).with_timezone_opt(zone.clone()))
+        }
         DataType::Timestamp(Nanosecond, zone) => {
             Arc::new(TimestampNanosecondArray::new(values, valid).with_timezone_opt(zone.clone()))
         }
@@ -513,7 +481,9 @@ fn lists(
     valid: Option<NullBuffer>,
 ) -> Result<ArrayRef> {
     let DataType::List(field) = data_type else {
-        return Err(downlake_lake::Error::internal("a list column of another type"));
+        return Err(downlake_lake::Error::internal(
+            "a list column of another type",
+        ));
     };
     let items = items.finish(field.data_type())?;
     Ok(Arc::new(ListArray::try_new(

@@ -18,6 +18,8 @@
 
 mod fields;
 mod sniff;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::io;
@@ -150,18 +152,26 @@ impl Rows {
             return Err(wrong_count(self.fields.count(), self.targets.len()));
         }
         for (index, target) in self.targets.iter_mut().enumerate() {
-            let text = self.fields.field(index);
             match target {
                 Target::Column { place, is_text } => {
-                    let said_empty =
-                        *is_text && text.is_empty() && self.fields.is_quoted(span, index);
+                    let said_empty = *is_text && self.fields.is_empty_text(span, index);
+                    let mut text = self.fields.field(index);
+                    if !*is_text {
+                        text = text.trim_ascii();
+                    }
                     if said_empty || !is_null(text, &self.null_values) {
                         batch.cells.set_text(*place, text)?;
                     }
                 }
-                Target::Unknown { .. } if is_null(text, &self.null_values) => {}
-                Target::Unknown { values, .. } if self.ignores_unknown => *values += 1,
-                Target::Unknown { name, .. } => return Err(unknown_field(name, text)),
+                Target::Unknown { name, values } => {
+                    let text = self.fields.field(index);
+                    if !is_null(text, &self.null_values) {
+                        if !self.ignores_unknown {
+                            return Err(unknown_field(name, text));
+                        }
+                        *values += 1;
+                    }
+                }
             }
         }
         Ok(())

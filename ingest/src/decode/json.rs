@@ -19,6 +19,8 @@
 
 mod document;
 mod paths;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::io;
@@ -113,8 +115,7 @@ fn open(
     options: &DecodeOptions,
 ) -> Result<Box<dyn Decoder>> {
     let window = Window::new(input.into_reader(), options.record_bytes_limit);
-    let document =
-        Document::new(window).map_err(|error| unreadable(&options.source, error))?;
+    let document = Document::new(window).map_err(|error| unreadable(&options.source, error))?;
     let rows = Rows {
         document,
         paths: Paths::default(),
@@ -206,7 +207,9 @@ impl Targets {
                 is_json: column.kind == ColumnType::Json,
             };
             let folded = names::fold(&column.source).name;
-            targets.by_source.insert(column.source.clone(), target.clone());
+            targets
+                .by_source
+                .insert(column.source.clone(), target.clone());
             targets.by_fold.insert(column.name.clone(), target.clone());
             targets.by_fold.entry(folded).or_insert(target);
         }

@@ -16,6 +16,8 @@ mod json;
 mod parquet;
 pub mod reason;
 pub(crate) mod scalar;
+#[cfg(test)]
+mod testing;
 mod window;
 
 use std::fs::File;
@@ -29,7 +31,8 @@ use downlake_lake::{Error, Result};
 use crate::infer::Inferred;
 
 /// All input formats; the first whose [`Format::sniff`] agrees wins where
-/// neither a name nor an extension says the format.
+/// neither a name nor an extension says the format. Delimited text agrees with
+/// every text, so it comes last.
 pub static FORMATS: &[&Format] = &[
     &parquet::FORMAT,
     &arrow_ipc::FORMAT,

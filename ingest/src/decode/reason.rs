@@ -41,8 +41,5 @@ pub const ALL: &[(&str, &str)] = &[
     (TOO_DEEP, "the record is nested deeper than the limit"),
     (DUPLICATE_KEY, "an object names a field twice"),
     (NOT_AN_OBJECT, "a top-level value is not an object"),
-    (
-        UNKNOWN_FIELD,
-        "a field that the definition does not name",
-    ),
+    (UNKNOWN_FIELD, "a field that the definition does not name"),
 ];

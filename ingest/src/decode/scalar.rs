@@ -11,6 +11,9 @@
 //! * durations: whole microseconds
 
 use downlake_lake::schema::ColumnType;
+use downlake_lake::schema::time::{
+    MICROS_PER_DAY, TimeError, UtcInstant, looks_like_timestamp, parse_iso,
+};
 
 /// What is wrong with a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,14 +122,14 @@ fn sign(text: &[u8]) -> (bool, &[u8]) {
 }
 
 pub(crate) fn double(text: &[u8]) -> Result<f64, Fault> {
-    let text = std::str::from_utf8(text).map_err(|_| Fault::Type)?;
+    let text = as_text(text)?;
     let value: f64 = text.parse().map_err(|_| Fault::Type)?;
     finite_or_said(value, value.is_infinite(), text)
 }
 
 /// A number of a single or half precision column, rounded to single.
 pub(crate) fn single(kind: &ColumnType, text: &[u8]) -> Result<f32, Fault> {
-    let text = std::str::from_utf8(text).map_err(|_| Fault::Type)?;
+    let text = as_text(text)?;
     let value: f32 = text.parse().map_err(|_| Fault::Type)?;
     let beyond_half = *kind == ColumnType::F16 && f64::from(value.abs()) > HALF_MAX;
     finite_or_said(value, value.is_infinite() || beyond_half, text)
@@ -145,9 +148,11 @@ pub(crate) fn decimal(kind: &ColumnType, text: &[u8]) -> Result<i128, Fault> {
     let &ColumnType::Decimal(precision, scale) = kind else {
         return whole(kind, text);
     };
-    let text = std::str::from_utf8(text).map_err(|_| Fault::Type)?;
+    let text = as_text(text)?;
     let unscaled = shifted_digits(text, i32::from(scale))?;
-    let limit = 10i128.checked_pow(u32::from(precision)).unwrap_or(i128::MAX);
+    let limit = 10i128
+        .checked_pow(u32::from(precision))
+        .unwrap_or(i128::MAX);
     if unscaled.abs() < limit {
         Ok(unscaled)
     } else {
@@ -175,7 +180,9 @@ fn shifted_digits(text: &str, scale: i32) -> Result<i128, Fault> {
         value = push_digit(value, digit.into())?;
     }
     let places = i32::try_from(after.len()).map_err(|_| Fault::Range)?;
-    let shift = scale.checked_add(exponent).and_then(|s| s.checked_sub(places));
+    let shift = scale
+        .checked_add(exponent)
+        .and_then(|s| s.checked_sub(places));
     let value = shift_by(value, shift.ok_or(Fault::Range)?)?;
     Ok(if negative { -value } else { value })
 }
@@ -215,7 +222,7 @@ fn hexadecimal(text: &[u8]) -> Result<i128, Fault> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_hexdigit) {
         return Err(Fault::Type);
     }
-    let text = std::str::from_utf8(digits).map_err(|_| Fault::Type)?;
+    let text = as_text(digits)?;
     i128::from_str_radix(text, 16).map_err(|_| Fault::Range)
 }
 
@@ -231,40 +238,55 @@ pub(crate) fn bytes_of_hex(text: &[u8]) -> Result<Vec<u8>, Fault> {
     if digits.len() % 2 != 0 {
         return Err(Fault::Type);
     }
-    let nibble = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    let nibble = |b: u8| {
+        char::from(b)
+            .to_digit(16)
+            .and_then(|d| u8::try_from(d).ok())
+    };
     let pair = |p: &[u8]| Some(nibble(p[0])? << 4 | nibble(p[1])?);
     let bytes: Option<Vec<u8>> = digits.chunks_exact(2).map(pair).collect();
     bytes.ok_or(Fault::Type)
 }
 
+/// Microseconds since 1970-01-01 UTC, if those say all that the text says.
 fn micros(text: &[u8]) -> Result<i128, Fault> {
-    let nanos = nanos(text)?;
-    if nanos % 1_000 == 0 {
-        Ok(nanos / 1_000)
+    let instant = instant(text)?;
+    if instant.is_exact() {
+        Ok(instant.micros.into())
     } else {
         Err(Fault::Range)
     }
 }
 
-/// Nanoseconds since 1970-01-01 UTC.
+/// Nanoseconds since 1970-01-01 UTC, if those say all that the text says.
 fn nanos(text: &[u8]) -> Result<i128, Fault> {
-    let text = std::str::from_utf8(text).map_err(|_| Fault::Type)?;
-    let instant = chrono::DateTime::parse_from_rfc3339(text)
-        .map(|t| t.to_utc())
-        .or_else(|_| text.parse::<chrono::NaiveDateTime>().map(|t| t.and_utc()))
-        .map_err(|_| Fault::Type)?;
-    let seconds = i128::from(instant.timestamp()) * 1_000_000_000;
-    Ok(seconds + i128::from(instant.timestamp_subsec_nanos()))
+    let instant = instant(text)?;
+    if instant.cut {
+        return Err(Fault::Range);
+    }
+    Ok(i128::from(instant.micros) * 1_000 + i128::from(instant.nanos))
 }
 
-/// Days since 1970-01-01.
+/// Days since 1970-01-01 of a date without time of day.
 fn day(text: &[u8]) -> Result<i128, Fault> {
-    let text = std::str::from_utf8(text).map_err(|_| Fault::Type)?;
-    let date: chrono::NaiveDate = text.parse().map_err(|_| Fault::Type)?;
-    Ok(date
-        .signed_duration_since(chrono::NaiveDate::default())
-        .num_days()
-        .into())
+    let micros = instant(text)?.micros;
+    let is_date = looks_like_timestamp(as_text(text)?).is_some_and(|shape| shape.date_only);
+    if is_date {
+        Ok((micros / MICROS_PER_DAY).into())
+    } else {
+        Err(Fault::Type)
+    }
+}
+
+fn instant(text: &[u8]) -> Result<UtcInstant, Fault> {
+    parse_iso(as_text(text)?).map_err(|error| match error {
+        TimeError::Overflow => Fault::Range,
+        _ => Fault::Type,
+    })
+}
+
+fn as_text(text: &[u8]) -> Result<&str, Fault> {
+    std::str::from_utf8(text).map_err(|_| Fault::Type)
 }
 
 /// Whether JSON writes values of the type as numbers.

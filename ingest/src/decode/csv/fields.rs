@@ -40,7 +40,10 @@ pub(super) enum Found {
 impl Fields {
     /// Sniffs what the layout does not say, and reads the header.
     pub(super) fn new(mut window: Window, layout: &InputLayout) -> io::Result<Fields> {
-        if window.peek(BYTE_ORDER_MARK.len())?.starts_with(BYTE_ORDER_MARK) {
+        if window
+            .peek(BYTE_ORDER_MARK.len())?
+            .starts_with(BYTE_ORDER_MARK)
+        {
             window.pass(BYTE_ORDER_MARK.len());
         }
         let head = window.peek(sniff::HEAD)?;
@@ -48,11 +51,12 @@ impl Fields {
         let delimiter = layout.delimiter.unwrap_or_else(|| sniff::delimiter(head));
         let records = sniff::records(head, delimiter);
         let has_header = layout.header.unwrap_or_else(|| sniff::has_header(&records));
+        let width = records.first().map_or(0, Vec::len);
         let mut fields = Fields {
             window,
             splitter: Splitter::new(delimiter),
             header: None,
-            width: records.first().map_or(0, Vec::len),
+            width,
             blank: 0,
             notices: Vec::new(),
             after_return: false,
@@ -103,17 +107,16 @@ impl Fields {
         self.splitter.field(index)
     }
 
-    /// Whether a field of the record was written in quotes.
-    pub(super) fn is_quoted(&mut self, span: &Span, index: usize) -> bool {
-        let record = self.window.bytes(span);
-        self.splitter.is_quoted(record, index)
+    /// Whether a field of the record is empty and was written in quotes.
+    pub(super) fn is_empty_text(&mut self, span: &Span, index: usize) -> bool {
+        self.field(index).is_empty() && self.splitter.is_quoted(self.window.bytes(span), index)
     }
 
     /// Goes to the next record that is not blank.
     pub(super) fn next(&mut self) -> io::Result<Found> {
         loop {
             self.pass_line_ends()?;
-            self.splitter.reset();
+            self.splitter.begin();
             let span = match self.window.cut(&mut self.splitter)? {
                 Cut::End => return Ok(Found::End),
                 Cut::Unfinished(span) => return Ok(Found::Refused(span)),
@@ -205,20 +208,21 @@ struct Splitter {
     fields: usize,
     /// For each field whether it was quoted; empty until somebody asks.
     quoted: Vec<bool>,
+    /// The fields are of no interest any more, only the end of the line is.
+    gave_up: bool,
 }
 
 impl Splitter {
     fn new(delimiter: u8) -> Splitter {
         Splitter {
             delimiter,
-            parser: csv_core::ReaderBuilder::new()
-                .delimiter(delimiter)
-                .build(),
+            parser: csv_core::ReaderBuilder::new().delimiter(delimiter).build(),
             text: vec![0; 4 << 10],
             ends: vec![0; 64],
             text_length: 0,
             fields: 0,
             quoted: Vec::new(),
+            gave_up: false,
         }
     }
 
@@ -227,8 +231,8 @@ impl Splitter {
         self.delimiter == b' '
     }
 
-    fn reset(&mut self) {
-        self.parser.reset();
+    fn begin(&mut self) {
+        self.gave_up = false;
         self.text_length = 0;
         self.fields = 0;
         self.quoted.clear();
@@ -267,7 +271,10 @@ impl Splitter {
         }
         self.text.clear();
         self.ends.clear();
-        for field in record.split(u8::is_ascii_whitespace).filter(|f| !f.is_empty()) {
+        for field in record
+            .split(u8::is_ascii_whitespace)
+            .filter(|f| !f.is_empty())
+        {
             self.text.extend_from_slice(field);
             self.ends.push(self.text.len());
         }
@@ -287,7 +294,7 @@ impl Splitter {
 
 impl Framer for Splitter {
     fn feed(&mut self, bytes: &[u8]) -> Option<usize> {
-        if self.by_blanks() {
+        if self.by_blanks() || self.gave_up {
             return memchr::memchr(b'\n', bytes).map(|end| end + 1);
         }
         if bytes.is_empty() {
@@ -308,7 +315,8 @@ impl Framer for Splitter {
 
     fn give_up(&mut self, record: &[u8]) -> Option<usize> {
         let is_open = !self.by_blanks() && Quotes::of(record, self.delimiter).is_open();
-        self.reset();
+        self.parser.reset();
+        self.gave_up = true;
         let line = memchr::memchr(b'\n', record).map(|end| end + 1);
         line.filter(|_| is_open)
     }

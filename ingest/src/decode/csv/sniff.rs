@@ -15,13 +15,13 @@ pub(super) const HEAD: usize = 64 << 10;
 
 const DELIMITERS: &[u8] = b",;\t|";
 
-/// Whether the bytes are text at all.
+/// Whether the bytes are text at all; nothing is text too.
 pub(super) fn looks_like_text(head: &[u8]) -> bool {
     let is_text = match std::str::from_utf8(head) {
         Ok(_) => true,
         Err(error) => error.error_len().is_none(),
     };
-    is_text && !head.is_empty() && !head.contains(&0)
+    is_text && !head.contains(&0)
 }
 
 pub(super) fn delimiter(head: &[u8]) -> u8 {
@@ -71,7 +71,9 @@ pub(super) fn records(head: &[u8], delimiter: u8) -> Vec<Vec<&[u8]>> {
     if head.len() == HEAD && lines.len() > 1 {
         lines.pop();
     }
-    let filled = lines.into_iter().filter(|line| !line.trim_ascii().is_empty());
+    let filled = lines
+        .into_iter()
+        .filter(|line| !line.trim_ascii().is_empty());
     filled.map(|line| split(line, delimiter)).collect()
 }
 

@@ -193,9 +193,8 @@ fn is_blank(byte: u8) -> bool {
 fn is_lines(head: &[u8]) -> bool {
     let begins_array = head.trim_ascii_start().starts_with(b"[");
     let lines = head.split(|b| *b == b'\n').filter(|l| !l.is_empty());
-    let is_object = |line: &[u8]| {
-        line.starts_with(b"{") && serde_json::from_slice::<IgnoredAny>(line).is_ok()
-    };
+    let is_object =
+        |line: &[u8]| line.starts_with(b"{") && serde_json::from_slice::<IgnoredAny>(line).is_ok();
     !begins_array && lines.take(LINES_TRIED).any(is_object)
 }
 

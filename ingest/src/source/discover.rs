@@ -1,0 +1,251 @@
+//! Arguments to source units.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use downlake_lake::{Error, Result};
+use futures::TryStreamExt;
+use globset::{GlobBuilder, GlobMatcher};
+use object_store::ObjectStoreExt;
+use url::Url;
+
+use super::{SourceOptions, SourceRef};
+
+/// The source units behind the arguments.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Discovered {
+    /// In the order of the arguments, sorted by path inside of each; every
+    /// unit once.
+    pub sources: Vec<SourceRef>,
+    /// How many entries were passed over because their names begin with `.` or `_`.
+    pub passed_over: u64,
+}
+
+/// Finds the source units: `-`, files, folders (with all below), globs, and
+/// object URLs (an object, or a prefix that ends in `/`).
+///
+/// # Errors
+/// NotFound for names that do not exist and globs that match nothing, Invalid
+/// for folders without files, Unavailable where a store does not answer.
+pub async fn discover(arguments: &[String], options: &SourceOptions) -> Result<Discovered> {
+    let mut found = Finder::default();
+    for argument in arguments {
+        if argument == "-" {
+            found.add(SourceRef::Stdin, "-".to_owned());
+        } else if let Some(url) = object_url(argument)? {
+            found.add_objects(&url, options).await?;
+        } else {
+            found.add_local(argument)?;
+        }
+    }
+    Ok(found.discovered)
+}
+
+/// The URL of an object store, if the argument is one.
+fn object_url(argument: &str) -> Result<Option<Url>> {
+    if !argument.contains("://") || argument.starts_with("file://") {
+        return Ok(None);
+    }
+    Url::parse(argument)
+        .map(Some)
+        .map_err(|error| Error::invalid(format!("\"{argument}\" is no URL: {error}")))
+}
+
+#[derive(Default)]
+struct Finder {
+    discovered: Discovered,
+    seen: HashSet<String>,
+}
+
+impl Finder {
+    fn add(&mut self, source: SourceRef, identity: String) {
+        if self.seen.insert(identity) {
+            self.discovered.sources.push(source);
+        }
+    }
+
+    fn add_local(&mut self, argument: &str) -> Result<()> {
+        let path = local_path(argument)?;
+        let Ok(metadata) = fs::metadata(&path) else {
+            return self.add_glob(argument);
+        };
+        if !metadata.is_dir() {
+            return self.add_file(path);
+        }
+        let files = self.files_below(&path)?;
+        if files.is_empty() {
+            return Err(no_files(argument));
+        }
+        files.into_iter().try_for_each(|file| self.add_file(file))
+    }
+
+    fn add_file(&mut self, path: PathBuf) -> Result<()> {
+        let identity = fs::canonicalize(&path).map_err(|error| unreadable(&path, error))?;
+        self.add(SourceRef::File(path), identity.display().to_string());
+        Ok(())
+    }
+
+    fn add_glob(&mut self, argument: &str) -> Result<()> {
+        if !is_glob(argument) {
+            return Err(Error::not_found(format!(
+                "there is no file or folder \"{argument}\""
+            )));
+        }
+        let matcher = matcher(argument)?;
+        let base = glob_base(argument);
+        let files = match base.is_dir() {
+            true => self.files_below(&base)?,
+            false => Vec::new(),
+        };
+        let matches = |file: &PathBuf| matcher.is_match(file.strip_prefix("./").unwrap_or(file));
+        let files: Vec<_> = files.into_iter().filter(matches).collect();
+        if files.is_empty() {
+            return Err(Error::not_found(format!("no file matches \"{argument}\"")));
+        }
+        files.into_iter().try_for_each(|file| self.add_file(file))
+    }
+
+    /// All files below a folder, sorted by path.
+    fn files_below(&mut self, folder: &Path) -> Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        let mut folders = vec![folder.to_owned()];
+        // A link to a folder above would never end.
+        let mut visited = HashSet::new();
+        while let Some(folder) = folders.pop() {
+            let real = fs::canonicalize(&folder).map_err(|error| unreadable(&folder, error))?;
+            if !visited.insert(real) {
+                continue;
+            }
+            for entry in fs::read_dir(&folder).map_err(|error| unreadable(&folder, error))? {
+                let entry = entry.map_err(|error| unreadable(&folder, error))?;
+                if is_hidden(&entry.file_name().to_string_lossy()) {
+                    self.discovered.passed_over += 1;
+                } else if entry.path().is_dir() {
+                    folders.push(entry.path());
+                } else {
+                    files.push(entry.path());
+                }
+            }
+        }
+        files.sort();
+        Ok(files)
+    }
+
+    async fn add_objects(&mut self, url: &Url, options: &SourceOptions) -> Result<()> {
+        let (store, path) = (options.open_store)(url)?;
+        let pattern = url.path().to_owned();
+        if !pattern.ends_with('/') && !is_glob(&decoded(&pattern)) {
+            store.head(&path).await.map_err(|e| at(url, e))?;
+            self.add(SourceRef::Object(url.clone()), url.to_string());
+            return Ok(());
+        }
+        let prefix = object_store::path::Path::from(literal_prefix(path.as_ref()));
+        let listed: Vec<_> = store
+            .list(Some(&prefix))
+            .map_ok(|object| object.location)
+            .try_collect()
+            .await
+            .map_err(|e| at(url, e))?;
+        let matcher = is_glob(path.as_ref())
+            .then(|| matcher(path.as_ref()))
+            .transpose()?;
+        let mut found: Vec<_> = listed
+            .into_iter()
+            .filter(|location| {
+                matcher
+                    .as_ref()
+                    .is_none_or(|m| m.is_match(location.as_ref()))
+            })
+            .collect();
+        found.sort();
+        let all = found.len();
+        found.retain(|location| !is_hidden_below(location, &prefix));
+        self.discovered.passed_over += (all - found.len()) as u64;
+        if found.is_empty() {
+            return Err(no_files(url.as_str()));
+        }
+        for location in found {
+            let object = url_of(url, &path, &location);
+            self.add(SourceRef::Object(object.clone()), object.to_string());
+        }
+        Ok(())
+    }
+}
+
+/// The URL of an object in the same store.
+fn url_of(url: &Url, path: &object_store::path::Path, location: &object_store::path::Path) -> Url {
+    // Some URLs name the bucket in their path; what the store does not count
+    // as the place of the object stays in front.
+    let whole = decoded(url.path());
+    let whole = whole.trim_matches('/');
+    let bucket = whole.strip_suffix(path.as_ref()).unwrap_or_default();
+    let mut object = url.clone();
+    object.set_path(&format!("{bucket}{location}"));
+    object
+}
+
+fn decoded(path: &str) -> String {
+    match object_store::path::Path::from_url_path(path) {
+        Ok(path) => path.to_string(),
+        Err(_) => path.to_owned(),
+    }
+}
+
+fn at(url: &Url, error: object_store::Error) -> Error {
+    Error::from(error).context(format!("cannot read {url}"))
+}
+
+fn is_hidden(name: &str) -> bool {
+    name.starts_with(['.', '_'])
+}
+
+fn is_hidden_below(location: &object_store::path::Path, prefix: &object_store::path::Path) -> bool {
+    let mut parts = location.parts().skip(prefix.parts().count());
+    parts.any(|part| is_hidden(part.as_ref()))
+}
+
+fn is_glob(argument: &str) -> bool {
+    argument.contains(['*', '?', '[', '{'])
+}
+
+/// The folders in front of the first part with a wildcard.
+fn literal_prefix(path: &str) -> String {
+    let parts = path.split('/').take_while(|part| !is_glob(part));
+    parts.collect::<Vec<_>>().join("/")
+}
+
+fn glob_base(argument: &str) -> PathBuf {
+    let base = literal_prefix(argument);
+    match base.as_str() {
+        "" if argument.starts_with('/') => PathBuf::from("/"),
+        "" => PathBuf::from("."),
+        _ => PathBuf::from(base),
+    }
+}
+
+fn matcher(pattern: &str) -> Result<GlobMatcher> {
+    GlobBuilder::new(pattern.strip_prefix("./").unwrap_or(pattern))
+        .literal_separator(true)
+        .build()
+        .map(|glob| glob.compile_matcher())
+        .map_err(|error| Error::invalid(format!("\"{pattern}\" is no pattern: {error}")))
+}
+
+fn local_path(argument: &str) -> Result<PathBuf> {
+    if !argument.starts_with("file://") {
+        return Ok(PathBuf::from(argument));
+    }
+    let path = Url::parse(argument)
+        .ok()
+        .and_then(|url| url.to_file_path().ok());
+    path.ok_or_else(|| Error::invalid(format!("\"{argument}\" is no URL of a file")))
+}
+
+fn no_files(argument: &str) -> Error {
+    Error::invalid(format!("no files in \"{argument}\""))
+}
+
+fn unreadable(path: &Path, error: std::io::Error) -> Error {
+    Error::unavailable(format!("cannot read \"{}\": {error}", path.display())).with_source(error)
+}

@@ -1,0 +1,242 @@
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{Read, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use expect_test::expect;
+use object_store::memory::InMemory;
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use tempfile::TempDir;
+
+use super::*;
+use crate::decode::{Access, Input};
+
+fn local() -> SourceOptions {
+    SourceOptions::with_cloud_options(Vec::new())
+}
+
+fn folder(files: &[&str]) -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for file in files {
+        let path = folder.path().join(file);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, "x").expect("a file");
+    }
+    folder
+}
+
+async fn found(folder: &Path, arguments: &[&str]) -> String {
+    let base = folder.display().to_string();
+    let arguments: Vec<_> = arguments.iter().map(|a| a.replace("DIR", &base)).collect();
+    let text = match discover(&arguments, &local()).await {
+        Err(error) => format!("{:?}: {error}\n", error.kind()),
+        Ok(found) => {
+            let mut text = String::new();
+            for source in found.sources {
+                writeln!(text, "{}", source.name()).expect("strings take text");
+            }
+            writeln!(text, "passed over {}", found.passed_over).expect("strings take text");
+            text
+        }
+    };
+    text.replace(&base, "DIR")
+}
+
+#[tokio::test]
+async fn discovery() {
+    let folder = folder(&[
+        "b.csv",
+        "a/2.json",
+        "a/1.csv",
+        "a/.hidden",
+        "_log/x.csv",
+        "c/d/e.csv",
+    ]);
+    fs::create_dir(folder.path().join("empty")).expect("a folder");
+    let all = [
+        &["DIR"][..],
+        &["DIR/b.csv", "DIR/a/../b.csv", "-", "-"],
+        &["DIR/*.csv"],
+        &["DIR/**/*.csv"],
+        &["DIR/a/*.{csv,json}"],
+        &["DIR/empty"],
+        &["DIR/none"],
+        &["DIR/*.none"],
+    ];
+    let mut text = String::new();
+    for arguments in all {
+        writeln!(
+            text,
+            "{arguments:?}\n{}",
+            found(folder.path(), arguments).await
+        )
+        .expect("text");
+    }
+    expect![[""]].assert_eq(&text);
+}
+
+#[tokio::test]
+async fn objects_are_spooled() {
+    let store = Arc::new(InMemory::new());
+    for name in ["raw/a.csv", "raw/b/c.csv", "raw/_x/d.csv", "other/e.csv"] {
+        let payload = PutPayload::from(format!("content of {name}"));
+        store
+            .put(&object_store::path::Path::from(name), payload)
+            .await
+            .expect("memory");
+    }
+    let shared: Arc<dyn ObjectStore> = store;
+    let options = SourceOptions {
+        open_store: Arc::new(move |url| {
+            let path = object_store::path::Path::from_url_path(url.path()).expect("a path");
+            Ok((Arc::clone(&shared), path))
+        }),
+    };
+    let arguments = [
+        "s3://bucket/raw/".to_owned(),
+        "s3://bucket/raw/a.csv".to_owned(),
+    ];
+    let found = discover(&arguments, &options).await.expect("objects");
+    let names: Vec<_> = found.sources.iter().map(SourceRef::name).collect();
+    assert_eq!(names, ["s3://bucket/raw/a.csv", "s3://bucket/raw/b/c.csv"]);
+    assert_eq!(found.passed_over, 1);
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = open(&found.sources[1], folder.path(), &options)
+        .await
+        .expect("an object");
+    assert_eq!(
+        file.content_hash().expect("a hash"),
+        blake3::hash(b"content of raw/b/c.csv")
+    );
+    assert_eq!(content(&file).expect("bytes"), b"content of raw/b/c.csv");
+    file.verify_unchanged().expect("nobody wrote");
+    drop(file);
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
+    let none = discover(&["s3://bucket/none/".to_owned()], &options).await;
+    expect![[r#"no files in "s3://bucket/none/""#]]
+        .assert_eq(&none.expect_err("empty").to_string());
+}
+
+fn content(file: &SourceFile) -> std::io::Result<Vec<u8>> {
+    let input = file.input(Access::Sequential, Path::new("/nowhere"));
+    let mut bytes = Vec::new();
+    input
+        .expect("a file")
+        .into_reader()
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// One member, frame or stream of a compressed file.
+type Compress = fn(&[u8]) -> Vec<u8>;
+
+const COMPRESSIONS: &[(&str, Compress)] = &[
+    ("gzip", |bytes| {
+        let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        writer.write_all(bytes).expect("memory");
+        writer.finish().expect("memory")
+    }),
+    ("zstd", |bytes| zstd::encode_all(bytes, 1).expect("memory")),
+    ("lz4", |bytes| {
+        let mut writer = lz4_flex::frame::FrameEncoder::new(Vec::new());
+        writer.write_all(bytes).expect("memory");
+        writer.finish().expect("memory")
+    }),
+    ("bzip2", |bytes| {
+        let mut writer = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+        writer.write_all(bytes).expect("memory");
+        writer.finish().expect("memory")
+    }),
+    ("xz", |bytes| {
+        let mut writer = liblzma::write::XzEncoder::new(Vec::new(), 1);
+        writer.write_all(bytes).expect("memory");
+        writer.finish().expect("memory")
+    }),
+];
+
+fn on_disk(folder: &TempDir, bytes: &[u8]) -> SourceFile {
+    let path = folder.path().join("unit");
+    fs::write(&path, bytes).expect("a file");
+    SourceFile::on_disk(&path).expect("a file")
+}
+
+#[test]
+fn all_members_are_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lines: String = (0..50_000)
+        .map(|i| format!("{i},{}\n", i * 7919 % 1000))
+        .collect();
+    for (name, compress) in COMPRESSIONS {
+        let parts = [compress(lines.as_bytes()), compress(b""), compress(b"last")];
+        let file = on_disk(&folder, &parts.concat());
+        let read = content(&file).expect(name);
+        assert_eq!(read, format!("{lines}last").into_bytes(), "{name}");
+        file.content_hash().expect("a hash");
+        file.verify_unchanged().expect(name);
+        let random = file.input(Access::Random, folder.path()).expect(name);
+        assert!(matches!(random, Input::File(_)));
+        assert_eq!(file.head().expect(name).len(), 64 << 10);
+    }
+}
+
+#[test]
+fn cut_and_damaged_files_are_errors() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lines: String = (0..50_000)
+        .map(|i| format!("{i},{}\n", i * 7919 % 1000))
+        .collect();
+    for (name, compress) in COMPRESSIONS {
+        let whole = compress(lines.as_bytes());
+        for cut in [whole.len() / 2, whole.len() - 1, whole.len() - 5, 12] {
+            let file = on_disk(&folder, &whole[..cut]);
+            let error = content(&file).expect_err(name);
+            assert!(error.to_string().contains(name), "{name} at {cut}: {error}");
+        }
+    }
+}
+
+#[test]
+fn files_that_change_are_errors() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = on_disk(&folder, b"a\n1\n");
+    file.content_hash().expect("a hash");
+    fs::write(&file.path, b"a\n2\n").expect("a file");
+    content(&file).expect("bytes");
+    let error = file.verify_unchanged().expect_err("it changed");
+    assert!(error.message().contains("changed while it was read"));
+}
+
+#[test]
+fn empty_files_are_units_without_rows() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = on_disk(&folder, b"");
+    assert_eq!(content(&file).expect("bytes"), b"");
+    assert_eq!(file.head().expect("bytes"), b"");
+}
+
+#[test]
+fn path_patterns() {
+    let cases = [
+        ("{vehicle}/{date}/*.jsonl", "/raw/JPSS1/2026-01-31/x.jsonl"),
+        ("{vehicle}/{date}/*.jsonl", "JPSS1/2026-01-31/x.csv"),
+        ("{vehicle}/{date}/*.jsonl", "x.jsonl"),
+        ("{a}_{b}.csv", "x/one_two_three.csv"),
+        ("/{a}/x", "b/c/x"),
+        ("/{a}/x", "/b/x"),
+        ("s3-{a}/*", "s3-é/x"),
+        ("{a}/{a}", ""),
+        ("{a", ""),
+        ("{a b}", ""),
+        ("*.csv", ""),
+    ];
+    let mut text = String::new();
+    for (pattern, path) in cases {
+        let outcome = match PathPattern::parse(pattern) {
+            Ok(pattern) => format!("{:?}", pattern.extract(path)),
+            Err(error) => error.to_string(),
+        };
+        writeln!(text, "{pattern} {path}: {outcome}").expect("text");
+    }
+    expect![[""]].assert_eq(&text);
+}
