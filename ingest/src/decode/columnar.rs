@@ -13,6 +13,8 @@
 
 mod fit;
 mod row_json;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -21,7 +23,7 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array,
 };
 use arrow::compute::{and_not, filter_record_batch, is_not_null, nullif};
-use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Fields, Schema, SchemaRef};
 use bytes::Bytes;
 use downlake_lake::Result;
 use downlake_lake::schema::{ColumnType, Definition, Evolution, names::fold};
@@ -214,7 +216,8 @@ struct Bound {
 struct Binding {
     schema: SchemaRef,
     columns: Vec<Bound>,
-    /// Leaves that no column takes; rows with a value there are refused.
+    /// Leaves that no column takes; rows with a value there are refused,
+    /// since a table that takes new columns has them in its definition by now.
     forbidden: Vec<Node>,
 }
 
@@ -244,19 +247,17 @@ impl Binding {
             });
         }
         let unknown = unknown_leaves(&nodes, &taken);
-        if definition.evolution != Evolution::Strict {
+        let ignored = definition.evolution == Evolution::Ignore;
+        if ignored {
             notices.extend(unknown.iter().map(|node| {
                 let name = &node.source;
                 format!("column \"{name}\" of {source} is not in the definition; it is left out")
             }));
         }
         let binding = Binding {
-            schema: decoded_schema(&columns),
+            schema: definition.decoded_schema(),
             columns,
-            forbidden: match definition.evolution {
-                Evolution::Strict => unknown,
-                Evolution::Add | Evolution::Ignore => Vec::new(),
-            },
+            forbidden: if ignored { Vec::new() } else { unknown },
         };
         Ok((binding, notices))
     }
@@ -384,11 +385,6 @@ fn unknown_leaves(nodes: &[Node], taken: &HashSet<Vec<usize>>) -> Vec<Node> {
     let covered = |node: &Node| (1..=node.path.len()).any(|n| taken.contains(&node.path[..n]));
     let leaves = nodes.iter().filter(|node| !node.is_struct());
     leaves.filter(|node| !covered(node)).cloned().collect()
-}
-
-fn decoded_schema(columns: &[Bound]) -> SchemaRef {
-    let field = |column: &Bound| Field::new(&column.name, column.data_type.clone(), true);
-    Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()))
 }
 
 fn is_naive(data_type: &DataType) -> bool {

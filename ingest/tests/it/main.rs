@@ -1,3 +1,5 @@
 //! Tests of the public interface, with real telemetry where it is there.
 
+mod columnar;
+mod fuzz;
 mod text;

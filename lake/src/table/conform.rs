@@ -21,7 +21,10 @@ use arrow::array::{
     StringArray, TimestampMicrosecondArray, new_null_array,
 };
 use arrow::compute::{filter, filter_record_batch, kernels::zip::zip};
-use arrow::datatypes::{DataType, Int64Type, Schema, SchemaRef, TimeUnit, TimestampNanosecondType};
+use arrow::datatypes::{
+    DataType, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType,
+    TimestampNanosecondType,
+};
 
 use self::checks::{Check, checks_of};
 use self::clock::Clock;
@@ -385,8 +388,18 @@ impl Refusals {
     }
 }
 
-/// A value as messages show it.
+/// A value as messages show it; instants as RFC 3339, since Arrow's own
+/// display knows no zone by name.
 fn shown(values: &dyn Array, row: usize) -> String {
+    if values.is_null(row) {
+        return String::from("NULL");
+    }
+    if let Some(micros) = values.as_primitive_opt::<TimestampMicrosecondType>() {
+        return clock::shown_instant(micros.value(row));
+    }
+    if let Some(nanos) = values.as_primitive_opt::<TimestampNanosecondType>() {
+        return clock::shown_nanos(nanos.value(row));
+    }
     let value = arrow::util::display::array_value_to_string(values, row);
     value.unwrap_or_else(|error| error.to_string())
 }

@@ -9,10 +9,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListArray, StringArray, new_null_array,
+    Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Float32Array, Float64Array,
+    Int64Array, ListArray, StringArray, make_array, new_null_array,
 };
 use arrow::buffer::BooleanBuffer;
-use arrow::compute::kernels::cmp::{distinct, eq};
+use arrow::compute::kernels::cmp::distinct;
 use arrow::compute::{
     CastOptions, and, and_not, cast_with_options, is_not_null, is_null, nullif, or_kleene,
 };
@@ -22,6 +23,7 @@ use downlake_lake::{Error, Result};
 
 use super::row_json;
 use crate::decode::reason;
+use crate::decode::scalar::{self, Fault};
 
 /// Values that misfit become NULL instead of errors.
 const SAFE: CastOptions<'static> = CastOptions {
@@ -67,26 +69,24 @@ pub(super) fn fit(
 
 /// Why the value of a row does not fit a column of this kind.
 pub(super) fn reason_of(source: &ArrayRef, row: usize, kind: &ColumnType) -> &'static str {
-    let value = source.slice(row, 1);
-    let whole = value.data_type().is_integer();
-    let target = natural_type(kind);
-    let beyond = |value: &ArrayRef, target: &DataType| {
-        cast(value, target).is_ok_and(|cast| cast.null_count() == 1)
+    let Ok(value) = plain(&source.slice(row, 1)) else {
+        return reason::TYPE;
     };
-    match value.data_type() {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => reason::TYPE,
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView
-            if *kind == ColumnType::Text =>
-        {
-            reason::UTF8
-        }
-        _ if whole && target.is_numeric() => reason::RANGE,
-        from if is_number(from) && target.is_numeric() && beyond(&value, &target) => reason::RANGE,
-        DataType::Timestamp(_, _) | DataType::Date32 | DataType::Date64
-            if target.is_temporal() && beyond(&value, &target) =>
-        {
-            reason::RANGE
-        }
+    let target = natural_type(kind);
+    let from = value.data_type();
+    let comparable =
+        (from.is_numeric() && target.is_numeric()) || (is_instant(from) && is_instant(&target));
+    let beyond = || {
+        let cast = unzoned(&value).and_then(|value| cast(&value, &without_zone(&target)));
+        cast.is_ok_and(|cast| cast.null_count() == 1)
+    };
+    match from {
+        DataType::Utf8 => match spelled_fault(value.as_string::<i32>().value(0), kind) {
+            Some(Fault::Range) => reason::RANGE,
+            _ => reason::TYPE,
+        },
+        DataType::Binary if *kind == ColumnType::Text => reason::UTF8,
+        _ if comparable && (from.is_integer() || beyond()) => reason::RANGE,
         _ => reason::TYPE,
     }
 }
@@ -104,14 +104,11 @@ fn convert(source: &ArrayRef, kind: &ColumnType, to: &DataType) -> Result<Conver
         (C::Text, DataType::Binary) => Some((cast(source, to)?, None)),
         (C::Json, _) => Some((spelled(source, row_json::value), None)),
         (C::Text, _) => Some((spelled(source, row_json::text), None)),
-        (C::Hex, DataType::Utf8) => Some((hex_numbers(source), None)),
         (C::List(element), DataType::List(_)) => Some(list(source, element, to)?),
         (C::List(_) | C::Binary, _) => None,
-        (C::Timestamp | C::TimestampNs | C::Date, DataType::Utf8) => Some(instants(source, to)?),
-        (C::Decimal(..), DataType::Utf8) => Some(decimals(source, to)?),
-        (_, DataType::Utf8) => Some((through(source, &[natural_type(kind), to.clone()])?, None)),
+        (_, DataType::Utf8) => Some((spellings(source.as_string(), kind, to)?, None)),
         (C::Timestamp | C::TimestampNs | C::Date, from) if is_instant(from) => {
-            Some(there_and_back(source, std::slice::from_ref(to))?)
+            Some(instants(source, to)?)
         }
         (C::Duration, from) if is_span(from) => Some(spans(source, from)?),
         (
@@ -119,7 +116,7 @@ fn convert(source: &ArrayRef, kind: &ColumnType, to: &DataType) -> Result<Conver
             DataType::Time64(TimeUnit::Nanosecond) | DataType::Duration(TimeUnit::Nanosecond),
         ) => Some((cast(source, to)?, None)),
         (C::Timestamp | C::TimestampNs | C::Date, _) => None,
-        (_, from) if is_number(from) || *from == DataType::Boolean => {
+        (_, from) if from.is_numeric() || *from == DataType::Boolean => {
             Some(numbers(source, kind, to)?)
         }
         _ => None,
@@ -259,10 +256,6 @@ fn natural_type(kind: &ColumnType) -> DataType {
     }
 }
 
-fn is_number(data_type: &DataType) -> bool {
-    data_type.is_numeric()
-}
-
 fn is_instant(data_type: &DataType) -> bool {
     matches!(
         data_type,
@@ -287,53 +280,75 @@ fn spans(source: &ArrayRef, from: &DataType) -> Result<(ArrayRef, Option<Boolean
     Ok((cast(&values, &DataType::Int64)?, exact))
 }
 
-/// Instants from text, unless digits are cut off.
+/// Instants between units. Zones only say how an instant is shown, and Arrow
+/// would look `UTC` up in a table that is not built in, so they are set aside.
 fn instants(source: &ArrayRef, to: &DataType) -> Result<(ArrayRef, Option<BooleanArray>)> {
-    let values = cast(source, to)?;
-    let DataType::Timestamp(TimeUnit::Microsecond, zone) = to else {
-        return Ok((values, None));
-    };
-    let nanos = cast(
-        source,
-        &DataType::Timestamp(TimeUnit::Nanosecond, zone.clone()),
-    )?;
-    // Instants that nanoseconds cannot reach are compared with nothing.
-    let (_, whole) = there_and_back(&nanos, std::slice::from_ref(to))?;
-    Ok((values, whole))
+    let (values, exact) = there_and_back(&unzoned(source)?, &[without_zone(to)])?;
+    Ok((zoned(&values, to)?, exact))
 }
 
-/// Decimals from text, unless digits are cut off.
-fn decimals(source: &ArrayRef, to: &DataType) -> Result<(ArrayRef, Option<BooleanArray>)> {
-    let values = cast(source, to)?;
-    let finer = match to {
-        DataType::Decimal128(_, scale) => DataType::Decimal256(76, scale.saturating_add(18)),
+fn unzoned(values: &ArrayRef) -> Result<ArrayRef> {
+    zoned(values, &without_zone(values.data_type()))
+}
+
+fn without_zone(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Timestamp(unit, _) => DataType::Timestamp(*unit, None),
         other => other.clone(),
-    };
-    let finer_values = cast(source, &finer)?;
-    let exact = eq(&cast(&values, &finer)?, &finer_values)?;
-    let known = exact.nulls().map_or_else(
-        || exact.values().clone(),
-        |nulls| exact.values() & nulls.inner(),
-    );
-    Ok((values, Some(BooleanArray::new(known, None))))
+    }
 }
 
-fn hex_numbers(source: &ArrayRef) -> ArrayRef {
-    let parse = |text: &str| {
-        let text = text.trim();
-        let digits = text
-            .strip_prefix("0x")
-            .or_else(|| text.strip_prefix("0X"))
-            .unwrap_or(text);
-        let unsigned = digits.bytes().all(|b| b.is_ascii_hexdigit());
-        i64::from_str_radix(digits, 16).ok().filter(|_| unsigned)
-    };
-    let texts = source.as_string::<i32>().iter();
-    Arc::new(
-        texts
-            .map(|text| text.and_then(parse))
-            .collect::<Int64Array>(),
-    )
+/// The same numbers under a type that counts in the same unit.
+fn zoned(values: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
+    let data = values.to_data().into_builder().data_type(to.clone());
+    Ok(make_array(data.build()?))
+}
+
+/// Text as the spelling of the column's values, as in text formats.
+fn spellings(texts: &StringArray, kind: &ColumnType, to: &DataType) -> Result<ArrayRef> {
+    use ColumnType as C;
+    let texts = texts.iter().map(|text| text.map(str::as_bytes));
+    Ok(match (kind, to) {
+        (C::Bool, _) => {
+            let values = texts.map(|text| scalar::boolean(text?).ok());
+            Arc::new(values.collect::<BooleanArray>())
+        }
+        (C::F16 | C::F32, _) => {
+            let values = texts.map(|text| scalar::single(kind, text?).ok());
+            Arc::new(values.collect::<Float32Array>())
+        }
+        (C::F64, _) => {
+            let values = texts.map(|text| scalar::double(text?).ok());
+            Arc::new(values.collect::<Float64Array>())
+        }
+        (_, DataType::Decimal128(precision, scale)) => {
+            let values = texts.map(|text| scalar::decimal(kind, text?).ok());
+            let values = values.collect::<Decimal128Array>();
+            Arc::new(values.with_precision_and_scale(*precision, *scale)?)
+        }
+        _ => {
+            let values = texts.map(|text| i64::try_from(scalar::whole(kind, text?).ok()?).ok());
+            let values: ArrayRef = Arc::new(values.collect::<Int64Array>());
+            match to {
+                DataType::Timestamp(_, _) => zoned(&values, to)?,
+                DataType::Date32 => zoned(&cast(&values, &DataType::Int32)?, to)?,
+                _ => cast(&values, to)?,
+            }
+        }
+    })
+}
+
+fn spelled_fault(text: &str, kind: &ColumnType) -> Option<Fault> {
+    use ColumnType as C;
+    let text = text.as_bytes();
+    match kind {
+        C::Bool => scalar::boolean(text).err(),
+        C::F16 | C::F32 => scalar::single(kind, text).err(),
+        C::F64 => scalar::double(text).err(),
+        C::Decimal(..) => scalar::decimal(kind, text).err(),
+        C::Text | C::Json | C::Binary | C::List(_) => Some(Fault::Type),
+        _ => scalar::whole(kind, text).err(),
+    }
 }
 
 /// The numbers of an enumeration, from numbers or from labels.

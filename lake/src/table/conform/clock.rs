@@ -301,9 +301,16 @@ fn check_count(code: TimeCode, columns: usize) -> Result<()> {
     )))
 }
 
-fn shown_instant(micros: i64) -> String {
+/// An instant for messages, from microseconds.
+pub(super) fn shown_instant(micros: i64) -> String {
     match DateTime::from_timestamp_micros(micros) {
         Some(time) => time.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string(),
         None => format!("{micros} us since 1970"),
     }
+}
+
+/// An instant for messages, from nanoseconds.
+pub(super) fn shown_nanos(nanos: i64) -> String {
+    let time = DateTime::from_timestamp_nanos(nanos);
+    time.format("%Y-%m-%dT%H:%M:%S%.9fZ").to_string()
 }

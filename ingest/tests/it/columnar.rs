@@ -1,0 +1,403 @@
+//! Columnar formats on the Parquet suite and on real telemetry.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs::File;
+use std::io::{Seek, Write as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type, Int32Type};
+use arrow::ipc::CompressionType;
+use arrow::ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
+use downlake_ingest::decode::{
+    DecodeOptions, Decoded, Format, InferOptions, Input, detect, format_by_name,
+};
+use downlake_lake::schema::{ColumnType, Definition, Origin};
+use downlake_lake::{Error, Result};
+use expect_test::expect;
+use parquet::arrow::ArrowWriter;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::Field;
+
+/// A folder of the test data, or nothing, loudly.
+fn data(path: &str) -> Option<PathBuf> {
+    match std::env::var("DOWNLAKE_TEST_DATA") {
+        Ok(data) => Some(Path::new(&data).join(path)),
+        Err(_) => {
+            println!("NOT RUN: DOWNLAKE_TEST_DATA does not say where {path} is");
+            None
+        }
+    }
+}
+
+fn files_of(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = entries
+        .filter(|path| path.to_string_lossy().contains(".parquet"))
+        .filter(|path| !path.to_string_lossy().ends_with(".json"))
+        .collect();
+    files.sort();
+    files
+}
+
+fn open(path: &Path) -> Input {
+    Input::File(File::open(path).unwrap())
+}
+
+fn spooled(bytes: &[u8]) -> Input {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(bytes).unwrap();
+    file.rewind().unwrap();
+    Input::File(file)
+}
+
+fn infer(format: &Format, input: Input) -> Result<Definition> {
+    let inferred = (format.infer)(input, &InferOptions::default())?;
+    let (columns, _) = inferred.columns()?;
+    Ok(Definition::new("s", Origin::Inferred, columns))
+}
+
+/// Decodes to the end, handing out each batch.
+fn decode(
+    format: &Format,
+    input: Input,
+    definition: &Definition,
+    mut each: impl FnMut(Decoded),
+) -> Result<()> {
+    let mut decoder = (format.open)(input, definition, &DecodeOptions::default())?;
+    while let Some(decoded) = decoder.next()? {
+        each(decoded);
+    }
+    Ok(())
+}
+
+/// What can be compared between two readings of a column.
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
+struct Digest {
+    values: u64,
+    /// Sum of numbers, or of the lengths of texts and bytes.
+    sum: f64,
+}
+
+impl Digest {
+    fn add(&mut self, number: f64) {
+        self.values += 1;
+        if number.is_finite() {
+            self.sum += number;
+        }
+    }
+}
+
+#[derive(Debug, Default, PartialEq)]
+struct Reading {
+    rows: usize,
+    columns: BTreeMap<String, Digest>,
+}
+
+fn our_reading(path: &Path) -> Result<(Reading, usize)> {
+    let format = format_by_name("parquet")?;
+    let definition = infer(format, open(path))?;
+    let (mut reading, mut rejects) = (Reading::default(), 0);
+    decode(format, open(path), &definition, |decoded| {
+        reading.rows += decoded.batch.num_rows() + decoded.rejects.len();
+        rejects += decoded.rejects.len();
+        for (column, values) in definition.columns.iter().zip(decoded.batch.columns()) {
+            if is_comparable(&column.kind) {
+                let digest = reading.columns.entry(column.source.clone()).or_default();
+                digest_array(digest, values);
+            }
+        }
+    })?;
+    Ok((reading, rejects))
+}
+
+fn is_comparable(kind: &ColumnType) -> bool {
+    use ColumnType as C;
+    !matches!(
+        kind,
+        C::Json
+            | C::List(_)
+            | C::Timestamp
+            | C::TimestampNs
+            | C::Duration
+            | C::Decimal(..)
+            | C::Date
+    )
+}
+
+fn digest_array(digest: &mut Digest, values: &ArrayRef) {
+    match values.data_type() {
+        DataType::Utf8 => {
+            let texts = values.as_string::<i32>().iter().flatten();
+            texts.for_each(|text| digest.add(text.len() as f64));
+        }
+        DataType::Binary => {
+            let bytes = values.as_binary::<i32>().iter().flatten();
+            bytes.for_each(|bytes| digest.add(bytes.len() as f64));
+        }
+        _ => {
+            let numbers = cast(values, &DataType::Float64).unwrap();
+            let numbers = numbers.as_primitive::<Float64Type>().iter().flatten();
+            numbers.for_each(|number| digest.add(number));
+        }
+    }
+}
+
+/// The same by the record interface of the Parquet crate, which shares no
+/// code with its Arrow reader above the pages.
+fn independent_reading(path: &Path) -> Option<Reading> {
+    let read = || {
+        let reader = SerializedFileReader::new(File::open(path).ok()?).ok()?;
+        let mut reading = Reading::default();
+        for row in reader.get_row_iter(None).ok()? {
+            reading.rows += 1;
+            for (name, field) in row.ok()?.get_column_iter() {
+                digest_field(&mut reading.columns, name, field);
+            }
+        }
+        Some(reading)
+    };
+    catch_unwind(AssertUnwindSafe(read)).ok().flatten()
+}
+
+fn digest_field(columns: &mut BTreeMap<String, Digest>, name: &str, field: &Field) {
+    let number = match field {
+        Field::Bool(value) => f64::from(u8::from(*value)),
+        Field::Byte(value) => f64::from(*value),
+        Field::Short(value) => f64::from(*value),
+        Field::Int(value) => f64::from(*value),
+        Field::Long(value) => *value as f64,
+        Field::UByte(value) => f64::from(*value),
+        Field::UShort(value) => f64::from(*value),
+        Field::UInt(value) => f64::from(*value),
+        Field::ULong(value) => *value as f64,
+        Field::Float16(value) => f64::from(value.to_f32()),
+        Field::Float(value) => f64::from(*value),
+        Field::Double(value) => *value,
+        Field::Str(text) => text.len() as f64,
+        Field::Bytes(bytes) => bytes.len() as f64,
+        Field::Group(row) => {
+            for (inner, field) in row.get_column_iter() {
+                digest_field(columns, &format!("{name}.{inner}"), field);
+            }
+            return;
+        }
+        _ => return,
+    };
+    columns.entry(name.to_owned()).or_default().add(number);
+}
+
+/// Nothing, or how the two readings differ.
+fn difference(ours: &Reading, theirs: &Reading) -> Option<String> {
+    if ours.rows != theirs.rows {
+        return Some(format!("{} rows, expected {}", ours.rows, theirs.rows));
+    }
+    for (name, digest) in &ours.columns {
+        let expected = theirs.columns.get(name).copied().unwrap_or_default();
+        let near = (digest.sum - expected.sum).abs() <= 1e-9 * digest.sum.abs().max(1.0);
+        if digest.values != expected.values || !near {
+            return Some(format!("column {name}: {digest:?}, expected {expected:?}"));
+        }
+    }
+    None
+}
+
+#[test]
+fn good_files_are_read_right_or_refused_by_name() {
+    let Some(folder) = data("suites/parquet/data") else {
+        return;
+    };
+    let (mut passed, mut alone, mut refused, mut failed) =
+        (0, String::new(), String::new(), String::new());
+    for path in files_of(&folder) {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        match our_reading(&path) {
+            Err(error) => writeln!(refused, "{name}: {:?}: {error}", error.kind()).unwrap(),
+            Ok((_, rejects)) if rejects > 0 => {
+                writeln!(failed, "{name}: {rejects} rejects").unwrap()
+            }
+            Ok((ours, _)) => match independent_reading(&path) {
+                None => writeln!(alone, "{name}: {} rows", ours.rows).unwrap(),
+                Some(theirs) => match difference(&ours, &theirs) {
+                    None => passed += 1,
+                    Some(difference) => writeln!(failed, "{name}: {difference}").unwrap(),
+                },
+            },
+        }
+    }
+    let report = format!(
+        "passed {passed}\n\nno second reading\n{alone}\nrefused\n{refused}\nfailed\n{failed}"
+    );
+    println!("{report}");
+    expect![[""]].assert_eq(&report);
+    assert_eq!(failed, "");
+}
+
+#[test]
+fn bad_files_are_refused() {
+    let Some(folder) = data("suites/parquet/bad_data") else {
+        return;
+    };
+    let mut report = String::new();
+    for path in files_of(&folder) {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        match our_reading(&path) {
+            Err(error) => writeln!(report, "{name}: {:?}: {error}", error.kind()).unwrap(),
+            Ok((ours, rejects)) => {
+                writeln!(report, "{name}: READ {} rows, {rejects} rejects", ours.rows).unwrap()
+            }
+        }
+    }
+    println!("{report}");
+    expect![[""]].assert_eq(&report);
+}
+
+#[test]
+fn launches_are_read_whole() {
+    let Some(path) = data("launches/raw_30fps.parquet") else {
+        return;
+    };
+    let (reading, rejects) = our_reading(&path).unwrap();
+    assert_eq!((reading.rows, rejects), (2_031_246, 0));
+    assert_eq!(
+        difference(&reading, &independent_reading(&path).unwrap()),
+        None
+    );
+}
+
+#[test]
+fn rover_channels_have_lists() {
+    let Some(folder) = data("msl") else { return };
+    for name in ["train.parquet", "test.parquet"] {
+        let path = folder.join(name);
+        let format = format_by_name("parquet").unwrap();
+        let definition = infer(format, open(&path)).unwrap();
+        let list = definition
+            .columns
+            .iter()
+            .position(|c| matches!(c.kind, ColumnType::List(_)))
+            .unwrap();
+        let mut rows = 0;
+        decode(format, open(&path), &definition, |decoded| {
+            assert_eq!(decoded.rejects, vec![]);
+            assert_eq!(decoded.batch.column(list).len(), decoded.batch.num_rows());
+            rows += decoded.batch.num_rows();
+        })
+        .unwrap();
+        assert_eq!(rows, independent_reading(&path).unwrap().rows);
+    }
+}
+
+fn sample() -> RecordBatch {
+    let numbers: Int64Array = (0..1000).collect();
+    let texts: StringArray = (0..1000)
+        .map(|i| (i % 7 > 0).then(|| format!("mode {}", i % 5)))
+        .collect();
+    let codes = cast(
+        &texts,
+        &DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
+    )
+    .unwrap();
+    assert!(codes.as_dictionary::<Int32Type>().values().len() < 10);
+    RecordBatch::try_from_iter([
+        ("n", Arc::new(numbers) as ArrayRef),
+        ("mode", Arc::new(texts) as ArrayRef),
+        ("code", codes),
+    ])
+    .unwrap()
+}
+
+fn ipc_file(compression: Option<CompressionType>) -> Vec<u8> {
+    let options = IpcWriteOptions::default()
+        .try_with_compression(compression)
+        .unwrap();
+    let mut out = Vec::new();
+    let mut writer =
+        FileWriter::try_new_with_options(&mut out, &sample().schema(), options).unwrap();
+    writer.write(&sample().slice(0, 600)).unwrap();
+    writer.write(&sample().slice(600, 400)).unwrap();
+    writer.finish().unwrap();
+    drop(writer);
+    out
+}
+
+fn ipc_stream() -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut writer = StreamWriter::try_new(&mut out, &sample().schema()).unwrap();
+    writer.write(&sample()).unwrap();
+    writer.finish().unwrap();
+    drop(writer);
+    out
+}
+
+fn parquet_file() -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut out, sample().schema(), None).unwrap();
+    writer.write(&sample()).unwrap();
+    writer.close().unwrap();
+    out
+}
+
+#[test]
+fn every_container_gives_the_same_rows() {
+    let containers = [
+        ("a", parquet_file()),
+        ("b", ipc_file(None)),
+        ("c", ipc_file(Some(CompressionType::ZSTD))),
+        ("d", ipc_file(Some(CompressionType::LZ4_FRAME))),
+        ("e", ipc_stream()),
+    ];
+    for (name, bytes) in containers {
+        let format = detect(name, &bytes).unwrap();
+        let definition = infer(format, spooled(&bytes)).unwrap();
+        let (mut rows, mut sum, mut codes, mut lines) = (0, 0, 0, 0);
+        decode(format, spooled(&bytes), &definition, |decoded| {
+            assert_eq!(decoded.batch.column(1), decoded.batch.column(2), "{name}");
+            rows += decoded.batch.num_rows();
+            codes += decoded.batch.column(2).len() - decoded.batch.column(2).null_count();
+            let numbers = decoded
+                .batch
+                .column(0)
+                .as_primitive::<arrow::datatypes::Int64Type>();
+            sum += numbers.values().iter().sum::<i64>();
+            lines = decoded
+                .origins
+                .record(decoded.batch.num_rows() - 1)
+                .line
+                .unwrap();
+        })
+        .unwrap();
+        assert_eq!(
+            (rows, sum, codes, lines),
+            (1000, 499_500, 857, 1000),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn containers_that_are_cut_off_are_errors() {
+    for (name, bytes) in [
+        ("p", parquet_file()),
+        ("f", ipc_file(None)),
+        ("s", ipc_stream()),
+    ] {
+        let format = detect(name, &bytes).unwrap();
+        let definition = infer(format, spooled(&bytes)).unwrap();
+        for end in [9, 30, bytes.len() / 2, bytes.len() - 20] {
+            let cut = decode(format, spooled(&bytes[..end]), &definition, |_| {});
+            let error: Error = cut.unwrap_err();
+            assert_eq!(
+                error.kind(),
+                downlake_lake::ErrorKind::Corrupt,
+                "{name} {end}: {error}"
+            );
+        }
+    }
+}
