@@ -147,6 +147,7 @@ impl SessionBuilder {
         options.execution.parquet.pushdown_filters = true;
         options.execution.parquet.reorder_filters = true;
         options.execution.parquet.coerce_int96 = Some("us".to_owned());
+        options.execution.parquet.coerce_int96_tz = Some("UTC".to_owned());
         options.sql_parser.map_string_types_to_utf8view = false;
         config
     }
