@@ -7,7 +7,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::datasource::TableType;
-use datafusion::error::Result as EngineResult;
+use datafusion::error::{DataFusionError, Result as EngineResult};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::ExecutionPlan;
@@ -112,7 +112,7 @@ impl PartitionStream for FileRows {
                 Some(rows) => rows,
                 None => reopen(&*catalog, &path, &schema).await.map_err(to_engine)?,
             };
-            Ok(rows.batches.map_err(to_engine))
+            Ok::<_, DataFusionError>(rows.batches.map_err(to_engine))
         };
         let batches = stream::once(rows).try_flatten().boxed();
         Box::pin(RecordBatchStreamAdapter::new(

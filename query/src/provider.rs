@@ -72,7 +72,9 @@ impl LakeTable {
             .filter(|f| is_stored(f.name()))
             .cloned()
             .collect();
-        let scanned = TableSchema::new(Arc::new(Schema::new(stored)), partition);
+        let scanned = TableSchema::builder(Arc::new(Schema::new(stored)))
+            .with_table_partition_cols(partition)
+            .build();
         let to_scanned = schema
             .fields()
             .iter()

@@ -25,7 +25,7 @@ use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement as EngineStatement;
 use datafusion::sql::sqlparser::ast::{Query, Statement as SqlStatement};
 use downlake_lake::{Error, ErrorKind, Result};
-use futures::stream::{self, StreamExt};
+use futures::stream::{self, StreamExt, TryStreamExt};
 use tokio::sync::watch;
 
 use crate::catalog::{Catalog, Rows, WriteReport, Writer};

@@ -71,7 +71,13 @@ fn csv_tells_null_from_empty() {
         Format::Csv,
         &OutputOptions::default(),
         &sample(),
-        expect![[r#""#]],
+        expect![[r#"
+            n,x,"text, ""it""",at,ns,raw,items
+            -1,NaN,"",2026-01-01T00:00:00.000000Z,1970-01-01T00:00:00.000001Z,00ff,"[1,null]"
+            ,0.5,,1970-01-01T00:00:00.000001Z,1970-01-01T00:00:00.000001001Z,"",
+            9223372036854775807,-inf,"a,""b""
+            ü",1969-12-31T23:59:59.999999Z,1970-01-01T00:00:00.000000Z,,[]
+        "#]],
     );
 }
 
@@ -81,7 +87,11 @@ fn json_has_one_object_a_line() {
         Format::Json,
         &OutputOptions::default(),
         &sample(),
-        expect![[r#""#]],
+        expect![[r#"
+            {"n":-1,"x":null,"text, \"it\"":"","at":"2026-01-01T00:00:00.000000Z","ns":"1970-01-01T00:00:00.000001Z","raw":"00ff","items":[1,null]}
+            {"n":null,"x":0.5,"text, \"it\"":null,"at":"1970-01-01T00:00:00.000001Z","ns":"1970-01-01T00:00:00.000001001Z","raw":"","items":null}
+            {"n":9223372036854775807,"x":null,"text, \"it\"":"a,\"b\"\nü","at":"1969-12-31T23:59:59.999999Z","ns":"1970-01-01T00:00:00.000000Z","raw":null,"items":[]}
+        "#]],
     );
     let text = OutputOptions {
         nan: NanStyle::Text,
@@ -91,7 +101,11 @@ fn json_has_one_object_a_line() {
         Format::Json,
         &text,
         &sample().project(&[1]).unwrap(),
-        expect![[r#""#]],
+        expect![[r#"
+            {"x":"NaN"}
+            {"x":0.5}
+            {"x":"-inf"}
+        "#]],
     );
 }
 
@@ -114,7 +128,13 @@ fn tables_are_aligned_folded_and_capped() {
         Format::Table,
         &OutputOptions::default(),
         &narrow,
-        expect![[r#""#]],
+        expect![[r#"
+             n                   | text, "it"
+            ---------------------+------------
+                              -1 |
+                            NULL | NULL
+             9223372036854775807 | a,"b"\nü
+        "#]],
     );
     let wide = RecordBatch::try_from_iter([
         ("id", Arc::new(Int64Array::from(vec![1, 2, 3])) as ArrayRef),
@@ -133,12 +153,29 @@ fn tables_are_aligned_folded_and_capped() {
         max_rows: Some(2),
         ..OutputOptions::default()
     };
-    check(Format::Table, &folded, &wide, expect![[r#""#]]);
+    check(Format::Table, &folded, &wide, expect![[r#"
+         id | name
+        ----+---------------
+          1 | 日本語のテキ
+            | ストです
+          2 | short
+        ... 1 rows more
+    "#]]);
     let blocks = OutputOptions {
         width: Some(10),
         ..OutputOptions::default()
     };
-    check(Format::Table, &blocks, &wide, expect![[r#""#]]);
+    check(Format::Table, &blocks, &wide, expect![[r#"
+        -
+         id   | 1
+         name | 日本語のテキストです
+        -
+         id   | 2
+         name | short
+        -
+         id   | 3
+         name | third
+    "#]]);
 }
 
 #[test]
@@ -148,7 +185,9 @@ fn headers_are_written_without_rows() {
         Format::Csv,
         &OutputOptions::default(),
         &empty,
-        expect![[r#""#]],
+        expect![[r#"
+            n,x
+        "#]],
     );
     check(
         Format::Json,
@@ -160,7 +199,10 @@ fn headers_are_written_without_rows() {
         Format::Table,
         &OutputOptions::default(),
         &empty,
-        expect![[r#""#]],
+        expect![[r#"
+             n | x
+            ---+---
+        "#]],
     );
 }
 

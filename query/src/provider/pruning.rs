@@ -15,7 +15,7 @@ use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::error::Result as EngineResult;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::utils::conjunction;
-use datafusion::physical_optimizer::pruning::PruningPredicate;
+use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use downlake_lake::log::ColumnStats;
 use serde_json::Value;
 
@@ -40,7 +40,10 @@ pub(super) fn prune(
     let schema = Arc::clone(&table.snapshot.schema);
     let df_schema = DFSchema::try_from(Arc::clone(&schema))?;
     let predicate = state.create_physical_expr(filter, &df_schema)?;
-    let Ok(predicate) = PruningPredicate::try_new(predicate, schema) else {
+    let Some(predicate) = PruningPredicateBuilder::new()
+        .with_file_schema(schema)
+        .build(predicate)
+    else {
         return Ok(files);
     };
     let keep = predicate.prune(&Bounds {

@@ -195,8 +195,8 @@ fn parquet_bytes(rows: &RecordBatch) -> Vec<u8> {
 }
 
 fn statistics(rows: &RecordBatch) -> FileStats {
-    let columns = rows
-        .schema()
+    let schema = rows.schema();
+    let columns = schema
         .fields()
         .iter()
         .zip(rows.columns())

@@ -55,7 +55,8 @@ fn schema() -> SchemaRef {
 
 /// A file of one day (or of the NULL day), its values near each other.
 fn file(dice: &mut Dice) -> RecordBatch {
-    let day = dice.maybe(FIRST_DAY + i32::try_from(dice.below(3)).unwrap());
+    let day = FIRST_DAY + i32::try_from(dice.below(3)).unwrap();
+    let day = dice.maybe(day);
     let (rows, base) = (1 + dice.below(5), dice.number());
     let instant = |dice: &mut Dice| {
         let micros = i64::try_from(dice.below(3)).unwrap() * 43_199_999_999;
