@@ -14,8 +14,8 @@ use datafusion::logical_expr::planner::{
     RelationPlanner, RelationPlannerContext, RelationPlanning,
 };
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, ObjectName, Query, Select, SelectItem, SetExpr, TableAlias, TableFactor,
-    TableVersion, Value, VisitMut, VisitorMut,
+    Expr, Ident, ObjectName, Query, Select, SelectItem, SetExpr, Statement, TableAlias,
+    TableFactor, TableVersion, Value, VisitMut, VisitorMut,
 };
 use downlake_lake::log::VersionAsked;
 use downlake_lake::{Error, Result};
@@ -88,6 +88,17 @@ impl Scope {
 impl VisitorMut for Naming {
     type Break = Error;
 
+    /// DESCRIBE names its table outside of any query.
+    fn pre_visit_statement(&mut self, statement: &mut Statement) -> ControlFlow<Error> {
+        if let Statement::ExplainTable { table_name, .. } = statement
+            && let Some(table) = lake_table(table_name)
+        {
+            self.referents
+                .insert(table.clone(), Referent::Newest(table));
+        }
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
         let is_expression = self
             .scopes
@@ -145,7 +156,7 @@ impl Naming {
             return Ok(());
         }
         let Some(table) = lake_table(name) else {
-            return refuse_version(version.as_ref(), "this table", &name.to_string());
+            return refuse_version(version.as_ref(), "outside the lake", &name.to_string());
         };
         if name.0.len() == 1 && self.scopes.iter().any(|scope| scope.sees(&table)) {
             return refuse_version(version.as_ref(), "a common table expression", &table);

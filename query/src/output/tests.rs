@@ -153,19 +153,28 @@ fn tables_are_aligned_folded_and_capped() {
         max_rows: Some(2),
         ..OutputOptions::default()
     };
-    check(Format::Table, &folded, &wide, expect![[r#"
+    check(
+        Format::Table,
+        &folded,
+        &wide,
+        expect![[r#"
          id | name
         ----+---------------
           1 | 日本語のテキ
             | ストです
           2 | short
         ... 1 rows more
-    "#]]);
+    "#]],
+    );
     let blocks = OutputOptions {
         width: Some(10),
         ..OutputOptions::default()
     };
-    check(Format::Table, &blocks, &wide, expect![[r#"
+    check(
+        Format::Table,
+        &blocks,
+        &wide,
+        expect![[r#"
         -
          id   | 1
          name | 日本語のテキストです
@@ -175,7 +184,8 @@ fn tables_are_aligned_folded_and_capped() {
         -
          id   | 3
          name | third
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

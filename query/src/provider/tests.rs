@@ -40,5 +40,11 @@ fn partition_values_are_typed() {
 #[test]
 fn a_wrong_partition_value_is_corrupt_and_named() {
     let field = DataType::Int32;
-    check(Some("x"), field, expect![[r#"Corrupt: partition column "p" of file p=x/part.parquet: "x" is not of type Int32: Arrow error: Cast error: Cannot cast string 'x' to value of Int32 type: Cast error: Cannot cast string 'x' to value of Int32 type"#]]);
+    check(
+        Some("x"),
+        field,
+        expect![[
+            r#"Corrupt: partition column "p" of file p=x/part.parquet: "x" is not of type Int32: Arrow error: Cast error: Cannot cast string 'x' to value of Int32 type: Cast error: Cannot cast string 'x' to value of Int32 type"#
+        ]],
+    );
 }
