@@ -513,6 +513,3 @@ fn redefinition(item: &SelectItem) -> Option<(String, String)> {
     let is_itself = column == alias.value;
     (alias.quote_style == Some('"') && !is_itself).then(|| (column, alias.value.clone()))
 }
-
-#[cfg(test)]
-mod tests;
