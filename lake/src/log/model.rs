@@ -34,6 +34,22 @@ impl Snapshot {
         self.files.iter().map(|f| f.stats.rows).sum()
     }
 
+    /// First and last instant on the axis `time`, microseconds since 1970, if
+    /// every file says its exact bounds.
+    pub fn time_bounds(&self) -> Option<(i64, i64)> {
+        if self.schema.field_with_name("time").is_err() {
+            return None;
+        }
+        let exact = |file: &FileEntry, tag: &str| file.tags.get(tag)?.parse::<i64>().ok();
+        let bounds = self.files.iter().map(|file| {
+            Some((exact(file, crate::parquet::TAG_AXIS_MIN)?, exact(file, crate::parquet::TAG_AXIS_MAX)?))
+        });
+        bounds.reduce(|all, one| {
+            let (all, one) = (all?, one?);
+            Some((all.0.min(one.0), all.1.max(one.1)))
+        })?
+    }
+
     /// Bytes of the active files.
     pub fn bytes(&self) -> u64 {
         self.files.iter().map(|f| f.size).sum()

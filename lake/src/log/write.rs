@@ -174,7 +174,6 @@ fn properties(spec: &CreateTable) -> HashMap<&'static str, String> {
         ("delta.checkpoint.writeStatsAsStruct", "true"),
         ("delta.checkpointInterval", "100"),
         // Transactions settle races and lost replies; what landed ever is in the ledger.
-        ("delta.setTransactionRetentionDuration", "interval 2 days"),
         // Commits hold counts from which the ledger is rebuilt: other writers must not drop them.
         ("delta.enableExpiredLogCleanup", "false"),
     ];

@@ -10,7 +10,7 @@ pub mod definition;
 pub mod embedded;
 pub mod evolve;
 pub mod names;
-mod near;
+pub mod near;
 pub mod store;
 pub mod table_schema;
 pub mod time;

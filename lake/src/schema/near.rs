@@ -1,7 +1,7 @@
 //! The nearest of the words that are known, for errors that help.
 
 /// `, did you mean "partition"?`-like text, or nothing where no word is near.
-pub(super) fn did_you_mean<S: AsRef<str>>(word: &str, known: &[S]) -> String {
+pub fn did_you_mean<S: AsRef<str>>(word: &str, known: &[S]) -> String {
     match nearest(word, known) {
         Some(near) => format!(", did you mean {near:?}"),
         None => String::new(),
@@ -10,7 +10,7 @@ pub(super) fn did_you_mean<S: AsRef<str>>(word: &str, known: &[S]) -> String {
 
 /// The known word with the fewest edits, if it is at most a third of the
 /// word's letters (and at least one) away.
-pub(super) fn nearest<'a, S: AsRef<str>>(word: &str, known: &'a [S]) -> Option<&'a str> {
+pub fn nearest<'a, S: AsRef<str>>(word: &str, known: &'a [S]) -> Option<&'a str> {
     let word = word.to_lowercase();
     let limit = (word.chars().count() / 3).max(1);
     known

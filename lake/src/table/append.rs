@@ -8,13 +8,14 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::{max, min};
 use arrow::datatypes::{Field, SchemaRef, TimestampMicrosecondType};
 use serde_json::{Map, Value, json};
 use tracing::warn;
 
-use super::lake::{Lake, StoredDefinition, Table};
+use super::lake::{Lake, Table};
+use crate::schema::store::StoredDefinition;
 use super::ledger::LedgerRow;
 use super::quarantine::{QUARANTINE, Refusal, RefusalBuilder, RefusalContext, quarantine_schema};
 use super::sorter::{SortedWriter, SorterSpec};

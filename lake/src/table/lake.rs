@@ -16,9 +16,12 @@ use super::reconcile::PendingLedger;
 use super::sorter::{SortedWriter, SorterSpec};
 use crate::log::{CreateTable, LogEngine, NewFile, Snapshot, TableLog};
 use crate::parquet::{Target, Tier};
-use crate::schema::{self, Definition};
+use crate::schema::Definition;
+use crate::schema::store::{self, StoredDefinition};
 use crate::seam::Seams;
-use crate::storage::{self, Storage};
+use crate::storage::Storage;
+use crate::storage::format::{check_format, ensure_format};
+use crate::storage::probe::ensure_probed;
 use crate::{Error, Result};
 
 /// Size at which a file of fresh rows ends.
@@ -52,22 +55,13 @@ pub struct Table {
     log: TableLog,
 }
 
-/// A definition and the number under which it is stored.
-#[derive(Debug, Clone)]
-pub struct StoredDefinition {
-    /// `schema-NNNN.toml`.
-    pub number: u32,
-    /// The definition.
-    pub definition: Arc<Definition>,
-}
-
 impl Lake {
     /// Opens a lake to read it. Writes nothing.
     ///
     /// # Errors
     /// NotFound where there is no lake; Invalid where it is of a newer format.
     pub async fn open(storage: Storage, seams: Seams, options: LakeOptions) -> Result<Lake> {
-        if storage::check_format(&storage).await?.is_none() {
+        if check_format(&storage).await?.is_none() {
             return Err(Error::not_found(format!(
                 "there is no lake at {}; `downlake ingest` makes one, `--lake` names another",
                 storage.url()
@@ -79,9 +73,9 @@ impl Lake {
     /// Opens a lake to write to it, and makes it where there is none. The
     /// store is probed for conditional writes the first time.
     pub async fn open_or_create(storage: Storage, seams: Seams, options: LakeOptions) -> Result<Lake> {
-        storage::check_format(&storage).await?;
-        storage::ensure_probed(&storage, &seams).await?;
-        storage::ensure_format(&storage, &seams).await?;
+        check_format(&storage).await?;
+        ensure_probed(&storage, &seams).await?;
+        ensure_format(&storage, &seams).await?;
         Self::assemble(storage, seams, options)
     }
 
@@ -171,7 +165,7 @@ impl Lake {
         if let Some(table) = self.table(name).await? {
             return Ok(table);
         }
-        schema::save_next(self.objects(), name, definition).await?;
+        store::save_next(self.objects(), name, definition).await?;
         let spec = CreateTable {
             schema: definition.table_schema(),
             partition_columns: definition.partition_columns().into_iter().map(str::to_owned).collect(),
@@ -209,6 +203,7 @@ impl Lake {
     }
 
     fn target(&self, table: &str) -> Result<Target> {
+        // `Path::from` would escape what a name may hold.
         let table_dir = Path::parse(table)
             .map_err(|e| Error::invalid(format!("\"{table}\" cannot be a folder of a store")).with_source(e))?;
         Ok(Target { objects: Arc::clone(self.objects()), runtime: self.runtime.clone(), table_dir })
@@ -265,19 +260,12 @@ impl Table {
 
     /// The newest stored definition; `None` for tables that others made.
     pub async fn definition(&self, lake: &Lake) -> Result<Option<StoredDefinition>> {
-        let loaded = schema::load_latest(lake.objects(), &self.name)
-            .await?
-            .map(|(number, definition)| StoredDefinition { number, definition: Arc::new(definition) });
-        Ok(loaded)
+        store::load_latest(lake.objects(), &self.name).await
     }
 
-    /// Stores a definition as the table's newest, if it is not that already.
-    ///
-    /// # Errors
-    /// Conflict, if another process stored one that ours does not follow.
+    /// Puts a definition in force and returns what is in force then; see
+    /// [`store::save_next`].
     pub async fn store_definition(&self, lake: &Lake, next: &Definition) -> Result<StoredDefinition> {
-        let number = schema::save_next(lake.objects(), &self.name, next).await?;
-        let stored = schema::load(lake.objects(), &self.name, number).await?;
-        Ok(StoredDefinition { number, definition: Arc::new(stored) })
+        store::save_next(lake.objects(), &self.name, next).await
     }
 }

@@ -16,4 +16,5 @@ pub mod unit;
 mod lake;
 mod reconcile;
 
-pub use lake::{Lake, LakeOptions, StoredDefinition, Table};
+pub use crate::schema::store::StoredDefinition;
+pub use lake::{Lake, LakeOptions, Table};

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, BooleanArray, Int64Array, RecordBatch};
 use arrow::compute::kernels::zip::zip;
 use arrow::datatypes::Int64Type;
-use futures::TryStreamExt;
-use parquet::arrow::async_reader::{ParquetObjectReader, ParquetRecordBatchStreamBuilder};
+use object_store::ObjectStoreExt;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::append::{TAG_INGEST_ID, unknown};
 use super::lake::{Lake, Table};
@@ -53,9 +53,8 @@ impl Lake {
             if ingest_id.is_some_and(|id| !is_of(file, id)) {
                 continue;
             }
-            let mut batches = self.read_file(&quarantine, file).await?;
-            while let Some(batch) = batches.try_next().await? {
-                count_groups(&batch, ingest_id, table, &mut groups)?;
+            for batch in self.read_file(&quarantine, file).await? {
+                count_groups(&batch?, ingest_id, table, &mut groups)?;
             }
         }
         Ok(groups)
@@ -69,8 +68,8 @@ impl Lake {
     ) -> Result<()> {
         let Some(quarantine) = self.table(QUARANTINE).await? else { return Ok(()) };
         for file in quarantine.snapshot().files.iter().filter(|f| is_of(f, group.ingest_id)) {
-            let mut batches = self.read_file(&quarantine, file).await?;
-            while let Some(batch) = batches.try_next().await? {
+            for batch in self.read_file(&quarantine, file).await? {
+                let batch = batch?;
                 let waiting = waiting_in(&batch, group)?;
                 let raw = column(&batch, "raw")?.as_binary::<i32>();
                 for row in waiting.values().set_indices() {
@@ -133,8 +132,8 @@ impl Lake {
     ) -> Result<(Vec<RecordBatch>, u64)> {
         let mut rows = Vec::new();
         let mut marked = 0;
-        let mut batches = self.read_file(quarantine, file).await?;
-        while let Some(batch) = batches.try_next().await? {
+        for batch in self.read_file(quarantine, file).await? {
+            let batch = batch?;
             let waiting = waiting_in(&batch, group)?;
             marked += waiting.true_count() as u64;
             rows.push(mark(&batch, &waiting, redriven_as)?);
@@ -159,18 +158,16 @@ impl Lake {
         written.await.map_err(|e| Error::internal(format!("writing \"{QUARANTINE}\" stopped: {e}")))?
     }
 
+    /// The rows of one file, which is as small as fresh files are.
     async fn read_file(
         &self,
         table: &Table,
         file: &FileEntry,
-    ) -> Result<impl futures::Stream<Item = Result<RecordBatch>> + Unpin> {
+    ) -> Result<impl Iterator<Item = Result<RecordBatch>>> {
         let location = self.location(table.name(), &file.path)?;
-        let reader = ParquetObjectReader::new(Arc::clone(self.objects()), location).with_file_size(file.size);
-        let stream = ParquetRecordBatchStreamBuilder::new(reader)
-            .await?
-            .with_batch_size(ROWS_AT_ONCE)
-            .build()?;
-        Ok(stream.map_err(Error::from))
+        let bytes = self.objects().get(&location).await?.bytes().await?;
+        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)?.with_batch_size(ROWS_AT_ONCE).build()?;
+        Ok(reader.map(|batch| batch.map_err(Error::from)))
     }
 }
 
