@@ -158,10 +158,10 @@ impl Window {
     fn cut_long(&mut self, framer: &mut dyn Framer, end: Option<usize>) -> io::Result<Cut> {
         let record = &self.buffer[self.position..];
         let record = &record[..end.unwrap_or(record.len())];
-        if end.is_none() {
-            if let Some(refused) = framer.give_up(record) {
-                return Ok(Cut::Unfinished(self.pass(refused)));
-            }
+        if end.is_none()
+            && let Some(refused) = framer.give_up(record)
+        {
+            return Ok(Cut::Unfinished(self.pass(refused)));
         }
         let kept = record.len().min(KEPT_OF_LONG_RECORD);
         let offset = self.offset;

@@ -15,6 +15,7 @@ use downlake_lake::schema::{Column, ColumnType, Definition, Origin};
 use expect_test::expect;
 
 /// A folder of the test data, or nothing, loudly.
+#[expect(clippy::print_stdout, reason = "a test that does not run says so")]
 fn data(path: &str) -> Option<PathBuf> {
     match std::env::var("DOWNLAKE_TEST_DATA") {
         Ok(data) => Some(Path::new(&data).join(path)),

@@ -140,10 +140,9 @@ fn refused_records() {
         &a,
         "[{\"a\":1},{\"a\":",
         expect![[r#"
-        1: 1 | -
-        1! syntax: the value does not end
-        1! syntax: the array does not end
-    "#]],
+            1: 1 | -
+            1! syntax: the value does not end
+        "#]],
     );
     check_format(
         &FORMAT,
