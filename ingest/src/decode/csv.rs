@@ -35,7 +35,7 @@ use crate::infer::{FieldKinds, Inferred, Kind};
 use fields::{Fields, Found};
 
 /// The format `csv`.
-pub static FORMAT: Format = Format {
+pub(super) static FORMAT: Format = Format {
     name: "csv",
     extensions: &["csv", "tsv", "txt", "dat", "psv"],
     about: "delimited text; delimiter and header are sniffed",

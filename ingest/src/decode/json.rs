@@ -37,7 +37,7 @@ use document::{Document, Found};
 use paths::{Leaves, Paths};
 
 /// The format `json`.
-pub static FORMAT: Format = Format {
+pub(super) static FORMAT: Format = Format {
     name: "json",
     extensions: &["json", "jsonl", "ndjson"],
     about: "JSON lines, or a document: an object, an array of objects",

@@ -235,7 +235,7 @@ fn without_0x(text: &[u8]) -> &[u8] {
 /// The bytes that pairs of hexadecimal digits say.
 pub(crate) fn bytes_of_hex(text: &[u8]) -> Result<Vec<u8>, Fault> {
     let digits = without_0x(text);
-    if digits.len() % 2 != 0 {
+    if !digits.len().is_multiple_of(2) {
         return Err(Fault::Type);
     }
     let nibble = |b: u8| {

@@ -65,7 +65,12 @@ fn write_decoded(text: &mut String, input: &[u8], decoded: &Decoded) {
         let record = decoded.origins.record(row);
         assert_place(input, &record);
         let line = record.line.expect("text has lines");
-        writeln!(text, "{line}: {}", values.join(" | ")).expect("strings take text");
+        writeln!(
+            text,
+            "{line}: {}",
+            values.join(" | ").replace('\0', "\\0").replace('\r', "\\r")
+        )
+        .expect("strings take text");
     }
     for reject in &decoded.rejects {
         assert_place(input, &reject.record);

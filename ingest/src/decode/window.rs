@@ -116,12 +116,15 @@ impl Window {
         let mut seen = 0;
         loop {
             let fresh = &self.buffer[self.position + seen..];
-            if let Some(count) = framer.feed(fresh) {
-                return Ok(Cut::Record(self.pass(seen + count)));
-            }
+            let end = framer.feed(fresh).map(|count| seen + count);
             seen += fresh.len();
-            if seen > self.record_limit {
-                return self.cut_long(framer);
+            match end {
+                Some(length) if length <= self.record_limit => {
+                    return Ok(Cut::Record(self.pass(length)));
+                }
+                Some(_) => return self.cut_long(framer, end),
+                None if seen > self.record_limit => return self.cut_long(framer, None),
+                None => {}
             }
             if !self.read_more()? {
                 return Ok(self.cut_last(framer));
@@ -151,19 +154,32 @@ impl Window {
         }
     }
 
-    fn cut_long(&mut self, framer: &mut dyn Framer) -> io::Result<Cut> {
+    /// Cuts off a record beyond the limit, whose end is known or still to come.
+    fn cut_long(&mut self, framer: &mut dyn Framer, end: Option<usize>) -> io::Result<Cut> {
         let record = &self.buffer[self.position..];
-        if let Some(refused) = framer.give_up(record) {
+        let record = &record[..end.unwrap_or(record.len())];
+        if end.is_none()
+            && let Some(refused) = framer.give_up(record)
+        {
             return Ok(Cut::Unfinished(self.pass(refused)));
         }
         let kept = record.len().min(KEPT_OF_LONG_RECORD);
+        let offset = self.offset;
         let beginning = RawRecord {
-            byte_offset: Some(self.offset),
+            byte_offset: Some(offset),
             line: Some(self.line),
             packet_index: None,
             raw: Bytes::copy_from_slice(&record[..kept]),
         };
-        self.drop_bytes(self.buffer.len() - self.position);
+        self.drop_bytes(record.len());
+        if end.is_none() {
+            self.drop_rest(framer)?;
+        }
+        Ok(Cut::TooLong(beginning, self.offset - offset))
+    }
+
+    /// Drops what is still to come of a record that was given up.
+    fn drop_rest(&mut self, framer: &mut dyn Framer) -> io::Result<()> {
         while self.read_more()? {
             let end = framer.feed(&self.buffer[self.position..]);
             self.drop_bytes(end.unwrap_or(self.buffer.len() - self.position));
@@ -171,8 +187,7 @@ impl Window {
                 break;
             }
         }
-        let length = self.offset - beginning.byte_offset.unwrap_or_default();
-        Ok(Cut::TooLong(beginning, length))
+        Ok(())
     }
 
     /// Drops uncut bytes; those of the batch keep their places.
@@ -186,7 +201,11 @@ impl Window {
         if self.at_end {
             return Ok(false);
         }
-        let bytes = self.reader.fill_buf()?;
+        let bytes = match self.reader.fill_buf() {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(true),
+            Err(error) => return Err(error),
+        };
         let count = bytes.len();
         self.buffer.extend_from_slice(bytes);
         self.reader.consume(count);

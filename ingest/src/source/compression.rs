@@ -6,6 +6,8 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
+use lz4_flex::frame::FrameDecoder;
+
 /// A compression that is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Compression {
@@ -28,6 +30,8 @@ impl Compression {
         match head {
             [0x1f, 0x8b, 8, ..] => Some(Compression::Gzip),
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Compression::Zstd),
+            // Writers that compress in parallel begin with a frame to skip.
+            [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Some(Compression::Zstd),
             [0x04, 0x22, 0x4d, 0x18, ..] => Some(Compression::Lz4),
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some(Compression::Xz),
             [b'B', b'Z', b'h', b'1'..=b'9', rest @ ..]
@@ -57,9 +61,7 @@ impl Compression {
         let inner: Box<dyn Read + Send> = match self {
             Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(stored)),
             Compression::Zstd => Box::new(zstd::Decoder::with_buffer(stored)?),
-            Compression::Lz4 => Box::new(Lz4Frames {
-                decoder: lz4_flex::frame::FrameDecoder::new(stored),
-            }),
+            Compression::Lz4 => Box::new(Lz4Frames::new(stored)),
             Compression::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(stored)),
             Compression::Xz => Box::new(liblzma::bufread::XzDecoder::new_multi_decoder(stored)),
         };
@@ -99,19 +101,54 @@ impl Read for Decompressed {
     }
 }
 
-/// All frames of an LZ4 file; the decoder stops behind each.
+/// All frames of an LZ4 file. Each gets a decoder of its own, for one that
+/// goes on with a frame of another block size panics; and the end of the file
+/// is watched, for the decoder takes it for the end of a frame.
 struct Lz4Frames<R: BufRead> {
-    decoder: lz4_flex::frame::FrameDecoder<R>,
+    decoder: Option<FrameDecoder<WatchedEnd<R>>>,
+}
+
+impl<R: BufRead> Lz4Frames<R> {
+    fn new(stored: R) -> Lz4Frames<R> {
+        let watched = WatchedEnd {
+            inner: stored,
+            is_reached: false,
+        };
+        Lz4Frames {
+            decoder: Some(FrameDecoder::new(watched)),
+        }
+    }
 }
 
 impl<R: BufRead> Read for Lz4Frames<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let count = self.decoder.read(buffer)?;
-            if count > 0 || buffer.is_empty() || self.decoder.get_mut().fill_buf()?.is_empty() {
+        while let Some(decoder) = &mut self.decoder {
+            let count = decoder.read(buffer)?;
+            if count > 0 || buffer.is_empty() {
                 return Ok(count);
             }
+            if decoder.get_ref().is_reached {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            let is_last = decoder.get_mut().inner.fill_buf()?.is_empty();
+            let stored = self.decoder.take().map(FrameDecoder::into_inner);
+            self.decoder = stored.filter(|_| !is_last).map(FrameDecoder::new);
         }
+        Ok(0)
+    }
+}
+
+/// Remembers whether somebody tried to read behind the end.
+struct WatchedEnd<R> {
+    inner: R,
+    is_reached: bool,
+}
+
+impl<R: Read> Read for WatchedEnd<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.is_reached |= count == 0 && !buffer.is_empty();
+        Ok(count)
     }
 }
 

@@ -155,6 +155,11 @@ impl Document {
             (Place::BehindElement, Found::Record(span)) => {
                 Found::Refused(span, "a comma is missing before the element")
             }
+            (_, Found::Refused(span, wrong)) => {
+                // With the value that does not end its array does not end either.
+                self.framing = Framing::Values(Place::Top);
+                Found::Refused(span, wrong)
+            }
             (_, found) => found,
         })
     }

@@ -16,11 +16,48 @@ fn check(columns: &[&str], input: &str, expect: Expect) {
 #[test]
 fn layouts() {
     let a = ["a i64"];
-    check(&a, "{\"a\":1}\n\n{\"a\":2}\r\n", expect![[""]]);
-    check(&a, "\u{feff}{\"a\":1}", expect![[""]]);
-    check(&a, "{\n \"a\": 1\n}\n{\n \"a\": 2\n}", expect![[""]]);
-    check(&a, " [ {\"a\":1} , {\"a\":2},\n{\"a\":3}]\n", expect![[""]]);
-    check(&a, "{\"a\":1}{\"a\":2} {\"a\":3}", expect![[""]]);
+    check(
+        &a,
+        "{\"a\":1}\n\n{\"a\":2}\r\n",
+        expect![[r#"
+        1: 1
+        3: 2
+        skipped 1
+    "#]],
+    );
+    check(
+        &a,
+        "\u{feff}{\"a\":1}",
+        expect![[r#"
+        1: 1
+    "#]],
+    );
+    check(
+        &a,
+        "{\n \"a\": 1\n}\n{\n \"a\": 2\n}",
+        expect![[r#"
+        1: 1
+        4: 2
+    "#]],
+    );
+    check(
+        &a,
+        " [ {\"a\":1} , {\"a\":2},\n{\"a\":3}]\n",
+        expect![[r#"
+        1: 1
+        1: 2
+        2: 3
+    "#]],
+    );
+    check(
+        &a,
+        "{\"a\":1}{\"a\":2} {\"a\":3}",
+        expect![[r#"
+        1: 1
+        1: 2
+        1: 3
+    "#]],
+    );
     check(&a, "[]", expect![[""]]);
     check(&a, "", expect![[""]]);
 }
@@ -34,12 +71,19 @@ fn fields() {
             "{\"a.b\":2,\"c\":[],\"d\":null,\"e\":null}\n",
             "{\"c\":null,\"d\":[1,\"x\"],\"e\":5,\"a\":{}}\n",
         ),
-        expect![[""]],
+        expect![[r#"
+            1: 1 | [1.0, 2.5] | {"x":[1]} | é
+
+            2: 2 | [] | - | -
+            3: - | - | [1,"x"] | 5
+        "#]],
     );
     check(
         &["chamber_pressure f64"],
         "{\"Chamber Pressure (bar)\":1}\n",
-        expect![[""]],
+        expect![[r#"
+            1: 1.0
+        "#]],
     );
 }
 
@@ -53,21 +97,69 @@ fn refused_records() {
             "{\"a\":9223372036854775808}\n{\"b\":1e400}\n{\"b\":\"NaN\"}\n{\"b\":0.1}\n{\"c\":1}\n{\"c\":null}\n",
             "{\"c\":{\"d\":1}}\n{\"a\":[1]}\n{\"a\":{\"x\":null}}\n",
         ),
-        expect![[""]],
+        expect![[r#"
+            1: 1 | -
+            11: - | NaN
+            12: - | 0.1
+            14: - | -
+            17: - | -
+            2! syntax: expected value at line 1 column 6
+            3! syntax: trailing characters at line 1 column 9
+            4! not-an-object: "[1]" is no object
+            5! not-an-object: "5" is no object
+            6! duplicate-key: field "a" is named twice
+            7! type: column "a": "\"1\"" is not a whole number of 64 bits
+            8! type: column "a": "true" is not a whole number of 64 bits
+            9! range: column "a": "9223372036854775808" does not fit into a whole number of 64 bits
+            10! range: column "b": "1e400" does not fit into a number of double precision
+            13! unknown-field: field "c" with value "1" is not in the definition
+            15! unknown-field: field "c.d" with value "1" is not in the definition
+            16! type: column "a": "[1]" is not a whole number of 64 bits
+        "#]],
     );
-    check(&a, "[{\"a\":1} {\"a\":2},5,]{\"a\":3}", expect![[""]]);
-    check(&a, "[{\"a\":1}", expect![[""]]);
-    check(&a, "[{\"a\":1},{\"a\":", expect![[""]]);
+    check(
+        &a,
+        "[{\"a\":1} {\"a\":2},5,]{\"a\":3}",
+        expect![[r#"
+        1: 1 | -
+        1: 3 | -
+        1! syntax: a comma is missing before the element
+        1! not-an-object: "5" is no object
+        1! syntax: a comma stands before the end of the array
+    "#]],
+    );
+    check(
+        &a,
+        "[{\"a\":1}",
+        expect![[r#"
+        1: 1 | -
+        1! syntax: the array does not end
+    "#]],
+    );
+    check(
+        &a,
+        "[{\"a\":1},{\"a\":",
+        expect![[r#"
+            1: 1 | -
+            1! syntax: the value does not end
+        "#]],
+    );
     check_format(
         &FORMAT,
         b"{\"a\":1}\n{\"x\":\"\xff\"}\n",
         &given(&a),
-        expect![[""]],
+        expect![[r#"
+            1: 1 | -
+            2! utf8: byte 6 of the record is not UTF-8
+        "#]],
     );
     check(
         &["t text"],
         "{\"t\":\"\\ud800\"}\n{\"t\":\"\\u0000\"}\n",
-        expect![[""]],
+        expect![[r#"
+            2: \0
+            1! utf8: column "t": "\"\\ud800\"" is not UTF-8 for text
+        "#]],
     );
 }
 
@@ -77,7 +169,12 @@ fn misfits_go_to_siblings() {
     check(
         &columns,
         "{\"a\":1}\n{\"a\":1.5}\n{\"a\":\"x\"}\n{\"a\":[1]}\n",
-        expect![[""]],
+        expect![[r#"
+            1: 1 | - | -
+            2: - | 1.5 | -
+            3: - | - | x
+            4: - | - | [1]
+        "#]],
     );
 }
 
@@ -89,7 +186,11 @@ fn unknown_fields_are_counted_where_they_are_ignored() {
         &FORMAT,
         b"{\"a\":1,\"b\":{\"c\":2}}\n{\"b\":{\"c\":3},\"a\":1}\n",
         &definition,
-        expect![[""]],
+        expect![[r#"
+            1: 1
+            2: 1
+            notice field "b.c" is not in the definition: 2 values dropped
+        "#]],
     );
 }
 
@@ -97,8 +198,20 @@ fn unknown_fields_are_counted_where_they_are_ignored() {
 fn nesting_is_bounded() {
     let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
     let objects = format!("{}1{}", "{\"a\":".repeat(1_000), "}".repeat(1_000));
-    check(&["d json"], &format!("{{\"d\":{deep}}}\n"), expect![[""]]);
-    check(&["d i64"], &objects, expect![[""]]);
+    check(
+        &["d json"],
+        &format!("{{\"d\":{deep}}}\n"),
+        expect![[r#"
+        1! too-deep: values are nested deeper than 128
+    "#]],
+    );
+    check(
+        &["d i64"],
+        &objects,
+        expect![[r#"
+        1! too-deep: values are nested deeper than 128
+    "#]],
+    );
 }
 
 #[test]
@@ -119,7 +232,15 @@ fn values_beyond_the_limit() {
             &options,
         );
     }
-    expect![[""]].assert_eq(&text);
+    expect![[r#"
+        1: 1 | -
+        3: 2 | -
+        2! too-long: the record has 1000009 bytes
+        1: 1 | -
+        1: 2 | -
+        1! too-long: the record has 1000008 bytes
+    "#]]
+    .assert_eq(&text);
 }
 
 fn check_inferred(input: &str, expect: Expect) {
@@ -134,13 +255,31 @@ fn check_inferred(input: &str, expect: Expect) {
 fn inference() {
     check_inferred(
         "{\"a\":1,\"b\":{\"c\":\"x\"},\"d\":[1,2.5],\"e\":[1,\"x\"],\"f\":[{}],\"g\":null}\n{\"a\":2.5,\"h\":\"2026-01-01T00:00:00Z\"}\n",
-        expect![[""]],
+        expect![[r#"
+            a f64
+            b.c text
+            d list<f64>
+            e json
+            f json
+            g text
+            h timestamp
+        "#]],
     );
     check_inferred(
         "{\"a\":1,\"b\":true,\"c\":[]}\n{\"a\":\"x\",\"b\":1,\"c\":[1]}\n",
-        expect![[""]],
+        expect![[r#"
+            a text
+            b json
+            c list<i64>
+        "#]],
     );
-    check_inferred("{\"a\":{\"b\":1}}\n{\"a\":2}\n", expect![[""]]);
+    check_inferred(
+        "{\"a\":{\"b\":1}}\n{\"a\":2}\n",
+        expect![[r#"
+        a.b i64
+        a i64
+    "#]],
+    );
 }
 
 /// Wraps a text as the one value of a record.
