@@ -19,8 +19,8 @@ use arrow::buffer::Buffer;
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::convert::fb_to_schema;
-use arrow::ipc::reader::{FileDecoder, StreamDecoder, read_footer_length};
-use arrow::ipc::{Block, MessageHeader, root_as_footer, root_as_message};
+use arrow::ipc::reader::{FileDecoder, read_footer_length};
+use arrow::ipc::{self, Block, MessageHeader, MetadataVersion, root_as_footer, root_as_message};
 use arrow::record_batch::RecordBatch;
 use downlake_lake::schema::Definition;
 use downlake_lake::{Error, ErrorKind, Result};
@@ -88,6 +88,8 @@ struct Batches {
     size: u64,
     source: String,
     schema: SchemaRef,
+    /// Takes messages of both layouts.
+    decoder: FileDecoder,
     layout: Layout,
     /// After an error the decoder's state is unknown; it is not used again.
     failed: bool,
@@ -95,17 +97,10 @@ struct Batches {
 
 /// Which of the two layouts the bytes have.
 enum Layout {
-    /// Blocks that the footer points to.
-    File {
-        decoder: FileDecoder,
-        blocks: VecDeque<Block>,
-    },
-    /// Messages one behind the other.
-    Stream {
-        decoder: Box<StreamDecoder>,
-        /// Where the next message starts.
-        at: u64,
-    },
+    /// Record batches that the footer points to, less those that were read.
+    File(VecDeque<Block>),
+    /// Messages one behind the other; the next starts here.
+    Stream(u64),
 }
 
 /// Where a message lies in the input.
@@ -116,6 +111,14 @@ struct Place {
     /// The length words alone.
     prefix_bytes: usize,
     body_bytes: u64,
+}
+
+impl Place {
+    fn end(&self) -> u64 {
+        self.at
+            .saturating_add(self.head_bytes)
+            .saturating_add(self.body_bytes)
+    }
 }
 
 impl BatchSource for Batches {
@@ -147,10 +150,8 @@ impl Batches {
             size,
             source: source.to_owned(),
             schema: Arc::new(Schema::empty()),
-            layout: Layout::Stream {
-                decoder: Box::default(),
-                at: 0,
-            },
+            decoder: FileDecoder::new(Arc::new(Schema::empty()), MetadataVersion::V5),
+            layout: Layout::Stream(0),
             failed: false,
         };
         guarded(source, || match () {
@@ -170,17 +171,13 @@ impl Batches {
         let schema = footer
             .schema()
             .ok_or_else(|| self.broken("its footer has no schema"))?;
-        self.check_endianness(schema.endianness().equals_to_target_endianness())?;
-        self.schema = Arc::new(fb_to_schema(schema));
-        let mut decoder = FileDecoder::new(self.schema.clone(), footer.version());
+        self.adopt_schema(schema, footer.version())?;
         let mut dictionary_bytes = 0_u64;
         for block in footer.dictionaries().into_iter().flatten() {
             let (place, bytes) = self.block(block)?;
             dictionary_bytes += self.check_message(&place, &bytes)?;
             self.check_size(dictionary_bytes)?;
-            decoder
-                .read_dictionary(block, &bytes)
-                .map_err(|error| self.failure(error))?;
+            self.read_dictionary(block, &bytes)?;
         }
         let blocks = footer
             .recordBatches()
@@ -188,71 +185,84 @@ impl Batches {
             .flatten()
             .copied()
             .collect();
-        self.layout = Layout::File { decoder, blocks };
+        self.layout = Layout::File(blocks);
         Ok(())
     }
 
     /// A stream begins with its schema.
     fn open_stream(&mut self) -> Result<()> {
-        self.read_message()?;
-        let Layout::Stream { decoder, .. } = &self.layout else {
-            return Ok(());
-        };
-        self.schema = decoder
-            .schema()
+        let place = self.next_place()?;
+        let place = place.ok_or_else(|| self.broken("it is empty"))?;
+        let head = self.bytes(place.at, place.head_bytes)?;
+        let message = self.message(&place, &head)?;
+        let schema = message
+            .header_as_schema()
             .ok_or_else(|| self.broken("it does not begin with a schema"))?;
+        self.adopt_schema(schema, message.version())?;
+        self.layout = Layout::Stream(place.end());
+        Ok(())
+    }
+
+    fn adopt_schema(&mut self, schema: ipc::Schema<'_>, version: MetadataVersion) -> Result<()> {
+        if !schema.endianness().equals_to_target_endianness() {
+            return Err(Error::invalid(format!(
+                "{} was written in the other byte order, which is not supported; write it again \
+                 on a little-endian machine",
+                self.source
+            )));
+        }
+        self.schema = Arc::new(fb_to_schema(schema));
+        self.decoder = FileDecoder::new(self.schema.clone(), version);
         Ok(())
     }
 
     fn read(&mut self) -> Result<Option<RecordBatch>> {
-        if let Layout::File { .. } = self.layout {
-            return self.read_block();
+        match &mut self.layout {
+            Layout::Stream(_) => self.read_stream(),
+            Layout::File(blocks) => match blocks.pop_front() {
+                Some(block) => {
+                    let (place, bytes) = self.block(&block)?;
+                    self.check_message(&place, &bytes)?;
+                    self.read_batch(&block, &bytes)
+                }
+                None => Ok(None),
+            },
         }
-        loop {
-            match self.read_message()? {
-                Message::Batch(batch) => return Ok(Some(batch)),
-                Message::Other => {}
-                Message::End => return Ok(None),
+    }
+
+    /// The next record batch of a stream, and the dictionaries in front of it.
+    fn read_stream(&mut self) -> Result<Option<RecordBatch>> {
+        while let Some(place) = self.next_place()? {
+            let bytes = self.bytes(place.at, place.head_bytes + place.body_bytes)?;
+            self.check_message(&place, &bytes)?;
+            self.layout = Layout::Stream(place.end());
+            let block = self.block_of(&place)?;
+            match self.message(&place, &bytes)?.header_type() {
+                MessageHeader::DictionaryBatch => self.read_dictionary(&block, &bytes)?,
+                MessageHeader::RecordBatch => return self.read_batch(&block, &bytes),
+                MessageHeader::NONE => {}
+                other => {
+                    let kind = other.variant_name().unwrap_or("unknown");
+                    return Err(self.broken(&format!("a message is a {kind}, not a record batch")));
+                }
             }
         }
+        Ok(None)
     }
 
-    /// The next record batch of a file.
-    fn read_block(&mut self) -> Result<Option<RecordBatch>> {
-        let Layout::File { blocks, .. } = &mut self.layout else {
-            return Ok(None);
-        };
-        let Some(block) = blocks.pop_front() else {
-            return Ok(None);
-        };
-        let (place, bytes) = self.block(&block)?;
-        self.check_message(&place, &bytes)?;
-        let Layout::File { decoder, .. } = &self.layout else {
-            return Ok(None);
-        };
-        let batch = decoder.read_record_batch(&block, &bytes);
+    fn read_dictionary(&mut self, block: &Block, bytes: &Buffer) -> Result<()> {
+        let read = self.decoder.read_dictionary(block, bytes);
+        read.map_err(|error| self.failure(error))
+    }
+
+    fn read_batch(&self, block: &Block, bytes: &Buffer) -> Result<Option<RecordBatch>> {
+        let batch = self.decoder.read_record_batch(block, bytes);
         batch.map_err(|error| self.failure(error))
-    }
-
-    /// The next message of a stream.
-    fn read_message(&mut self) -> Result<Message> {
-        let Some(place) = self.next_place()? else {
-            return Ok(Message::End);
-        };
-        let mut bytes = self.bytes(place.at, place.head_bytes + place.body_bytes)?;
-        self.check_message(&place, &bytes)?;
-        let Layout::Stream { decoder, at } = &mut self.layout else {
-            return Ok(Message::End);
-        };
-        *at = place.at + place.head_bytes + place.body_bytes;
-        let read = decoder.decode(&mut bytes);
-        let batch = read.map_err(|error| self.failure(error))?;
-        Ok(batch.map_or(Message::Other, Message::Batch))
     }
 
     /// Where the next message of a stream lies; `None` at its end.
     fn next_place(&mut self) -> Result<Option<Place>> {
-        let Layout::Stream { at, .. } = self.layout else {
+        let Layout::Stream(at) = self.layout else {
             return Ok(None);
         };
         if at == self.size {
@@ -287,37 +297,53 @@ impl Batches {
     /// Rows of all batches, read off their metadata.
     fn count_rows(&mut self) -> Result<u64> {
         let source = self.source.clone();
-        guarded(&source, || match &mut self.layout {
-            Layout::File { blocks, .. } => {
-                let blocks = blocks.clone();
-                blocks
-                    .iter()
-                    .map(|block| self.rows_of(&self.block_place(block)?))
-                    .sum()
-            }
-            Layout::Stream { .. } => self.count_stream_rows(),
+        guarded(&source, || {
+            let Layout::File(blocks) = &self.layout else {
+                return self.count_stream_rows();
+            };
+            let rows = |block| self.rows_of(&self.block_place(block)?);
+            blocks.iter().map(rows).sum()
         })
     }
 
     fn count_stream_rows(&mut self) -> Result<u64> {
-        let mut rows = 0;
+        let mut rows = 0_u64;
         while let Some(place) = self.next_place()? {
-            rows += self.rows_of(&place)?;
-            if let Layout::Stream { at, .. } = &mut self.layout {
-                *at = place.at + place.head_bytes + place.body_bytes;
-            }
+            rows = rows.saturating_add(self.rows_of(&place)?);
+            self.layout = Layout::Stream(place.end());
         }
         Ok(rows)
     }
 
     fn rows_of(&self, place: &Place) -> Result<u64> {
         let head = self.bytes(place.at, place.head_bytes)?;
-        let message = root_as_message(head.get(place.prefix_bytes..).unwrap_or_default())
-            .map_err(|error| self.broken(&error.to_string()))?;
+        let message = self.message(place, &head)?;
         let rows = message
             .header_as_record_batch()
             .map_or(0, |batch| batch.length());
         u64::try_from(rows).map_err(|_| self.broken("a record batch counts fewer than no rows"))
+    }
+
+    /// The metadata of a message, from its bytes with or without the body.
+    fn message<'a>(&self, place: &Place, bytes: &'a [u8]) -> Result<ipc::Message<'a>> {
+        let head_bytes = usize::try_from(place.head_bytes).unwrap_or(usize::MAX);
+        let metadata = bytes
+            .get(place.prefix_bytes..head_bytes)
+            .unwrap_or_default();
+        root_as_message(metadata).map_err(|error| self.broken(&error.to_string()))
+    }
+
+    fn block_of(&self, place: &Place) -> Result<Block> {
+        let number = |bytes: u64| i64::try_from(bytes).ok();
+        let head = i32::try_from(place.head_bytes).ok();
+        let block = || {
+            Some(Block::new(
+                number(place.at)?,
+                head?,
+                number(place.body_bytes)?,
+            ))
+        };
+        block().ok_or_else(|| self.broken("a message has no plausible length"))
     }
 
     fn block(&self, block: &Block) -> Result<(Place, Buffer)> {
@@ -349,18 +375,9 @@ impl Batches {
     /// compressed buffers claim. Returns the size of the body, decompressed.
     fn check_message(&self, place: &Place, bytes: &[u8]) -> Result<u64> {
         let head_bytes = usize::try_from(place.head_bytes).unwrap_or(usize::MAX);
-        let metadata = bytes
-            .get(place.prefix_bytes..head_bytes)
-            .unwrap_or_default();
         let body = bytes.get(head_bytes..).unwrap_or_default();
-        let message = root_as_message(metadata).map_err(|error| self.broken(&error.to_string()))?;
+        let message = self.message(place, bytes)?;
         let batch = match message.header_type() {
-            MessageHeader::Schema => {
-                let schema = message.header_as_schema();
-                let native = schema.is_some_and(|s| s.endianness().equals_to_target_endianness());
-                self.check_endianness(native)?;
-                return Ok(0);
-            }
             MessageHeader::DictionaryBatch => {
                 message.header_as_dictionary_batch().and_then(|d| d.data())
             }
@@ -413,17 +430,6 @@ impl Batches {
             &format!("{size} bytes"),
             &format!("{BATCH_BYTES_LIMIT} bytes"),
         ))
-    }
-
-    fn check_endianness(&self, native: bool) -> Result<()> {
-        if native {
-            return Ok(());
-        }
-        Err(Error::invalid(format!(
-            "{} was written in the other byte order, which is not supported; write it again on a \
-             little-endian machine",
-            self.source
-        )))
     }
 
     fn footer(&self) -> Result<Buffer> {
@@ -490,13 +496,6 @@ impl Batches {
     fn failure(&self, error: ArrowError) -> Error {
         self.broken(&error.to_string()).with_source(error)
     }
-}
-
-/// What a message of a stream brought.
-enum Message {
-    Batch(RecordBatch),
-    Other,
-    End,
 }
 
 fn io_error(source: &str, error: std::io::Error) -> Error {

@@ -29,7 +29,9 @@ use parquet::arrow::arrow_reader::{
 use parquet::arrow::{FieldLevels, ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::basic::Type as Physical;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, RowGroupMetaData};
+use parquet::file::metadata::{
+    PageIndexPolicy, ParquetMetaData, ParquetStatisticsPolicy, RowGroupMetaData,
+};
 use parquet::file::reader::{ChunkReader, Length};
 
 use self::pages::GuardedRowGroup;
@@ -100,8 +102,12 @@ impl ParquetFile {
         guarded(source, || {
             check_footer(&file, source)?;
             let failed = |error| reader_error(source, error);
-            // The page index is not needed to read from start to end.
-            let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Skip);
+            // Reading from start to end needs no index and no statistics, and
+            // some writers put fields of their own where statistics belong.
+            let options = ArrowReaderOptions::new()
+                .with_page_index_policy(PageIndexPolicy::Skip)
+                .with_column_stats_policy(ParquetStatisticsPolicy::SkipAll)
+                .with_size_stats_policy(ParquetStatisticsPolicy::SkipAll);
             let footer = ArrowReaderMetadata::load(&*file, options).map_err(failed)?;
             let metadata = Arc::clone(footer.metadata());
             let fields = bounded_fields(footer.schema().fields(), &metadata);
@@ -159,8 +165,13 @@ fn check_footer(file: &File, source: &str) -> Result<()> {
     let metadata = file
         .get_bytes(start, length as usize)
         .map_err(|error| reader_error(source, error))?;
-    let walked = thrift::walk(&metadata, &mut |_, _| {});
-    walked.map_err(|_| broken("its metadata does not end where it says"))?;
+    // Files with a readable footer say in its field 8 how columns are encrypted.
+    let mut is_encrypted = false;
+    thrift::walk(&metadata, &mut |path, _| is_encrypted |= path == [8])
+        .map_err(|_| broken("its metadata does not end where it says"))?;
+    if is_encrypted {
+        return Err(encrypted(source));
+    }
     Ok(())
 }
 

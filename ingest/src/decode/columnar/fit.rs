@@ -12,12 +12,12 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Float32Array, Float64Array,
     Int64Array, ListArray, StringArray, make_array, new_null_array,
 };
-use arrow::buffer::BooleanBuffer;
+use arrow::buffer::{BooleanBuffer, OffsetBuffer};
 use arrow::compute::kernels::cmp::distinct;
 use arrow::compute::{
     CastOptions, and, and_not, cast_with_options, is_not_null, is_null, nullif, or_kleene,
 };
-use arrow::datatypes::{DataType, Field, Float64Type, TimeUnit};
+use arrow::datatypes::{ArrowNativeType, DataType, Field, Float64Type, TimeUnit};
 use downlake_lake::schema::ColumnType;
 use downlake_lake::{Error, Result};
 
@@ -86,8 +86,26 @@ pub(super) fn reason_of(source: &ArrayRef, row: usize, kind: &ColumnType) -> &'s
             _ => reason::TYPE,
         },
         DataType::Binary if *kind == ColumnType::Text => reason::UTF8,
+        _ if from.is_floating() && target.is_numeric() => reason_of_float(&value, &target),
         _ if comparable && (from.is_integer() || beyond()) => reason::RANGE,
         _ => reason::TYPE,
+    }
+}
+
+/// NaN is of no other kind; what becomes NULL or infinite is beyond the range.
+fn reason_of_float(value: &ArrayRef, target: &DataType) -> &'static str {
+    let double = |values: &ArrayRef| cast(values, &DataType::Float64).ok();
+    let number = |values: ArrayRef| {
+        let values = double(&values)?;
+        let values = values.as_primitive::<Float64Type>();
+        values.is_valid(0).then(|| values.value(0))
+    };
+    let found = number(Arc::clone(value)).unwrap_or(f64::NAN);
+    let fitted = cast(value, target).ok().and_then(number);
+    match fitted {
+        _ if found.is_nan() => reason::TYPE,
+        Some(fitted) if fitted.is_finite() || found.is_infinite() => reason::TYPE,
+        _ => reason::RANGE,
     }
 }
 
@@ -384,24 +402,32 @@ fn list(
 ) -> Result<(ArrayRef, Option<BooleanArray>)> {
     let source = source.as_list::<i32>();
     let field = element_field(to)?;
-    let fitted = fit(source.values(), element, &[], field.data_type())?;
-    let values = ListArray::try_new(
-        field,
-        source.offsets().clone(),
-        fitted.values,
-        source.nulls().cloned(),
-    )?;
+    let (elements, offsets) = own_elements(source);
+    let fitted = fit(&elements, element, &[], field.data_type())?;
     let exact = fitted.misfits.map(|misfits| {
-        let whole = source.offsets().windows(2).map(|ends| {
-            let (first, last) = (
-                ends[0].unsigned_abs() as usize,
-                ends[1].unsigned_abs() as usize,
-            );
+        let whole = offsets.windows(2).map(|ends| {
+            let (first, last) = (ends[0].as_usize(), ends[1].as_usize());
             misfits.slice(first, last - first).true_count() == 0
         });
         BooleanArray::new(whole.collect(), None)
     });
+    let values = ListArray::try_new(field, offsets, fitted.values, source.nulls().cloned())?;
     Ok((Arc::new(values), exact))
+}
+
+/// The elements of the lists that are there: a slice of lists keeps the
+/// elements of the whole, which would be cast again for every slice.
+fn own_elements(lists: &ListArray) -> (ArrayRef, OffsetBuffer<i32>) {
+    let offsets = lists.offsets();
+    let (first, last) = (offsets[0], offsets[lists.len()]);
+    let elements = lists
+        .values()
+        .slice(first.as_usize(), (last - first).as_usize());
+    let shifted = offsets
+        .iter()
+        .map(|offset| offset - first)
+        .collect::<Vec<_>>();
+    (elements, OffsetBuffer::new(shifted.into()))
 }
 
 fn element_field(to: &DataType) -> Result<Arc<Field>> {

@@ -338,13 +338,16 @@ impl Header {
 
     fn read(input: &[u8]) -> Result<(usize, Header), Fault> {
         let mut header = Header::default();
-        let length = thrift::walk(input, &mut |path, value| match path {
-            [1] => header.kind = value,
-            [2] => header.uncompressed = value,
-            [3] => header.compressed = value,
-            [5 | 7 | 8, 1] => header.values = value,
-            [8, 5 | 6] => header.levels = header.levels.saturating_add(value.max(0)),
-            _ => {}
+        let length = thrift::walk(input, &mut |path, value| {
+            let value = value.unwrap_or(0);
+            match path {
+                [1] => header.kind = value,
+                [2] => header.uncompressed = value,
+                [3] => header.compressed = value,
+                [5 | 7 | 8, 1] => header.values = value,
+                [8, 5 | 6] => header.levels = header.levels.saturating_add(value.max(0)),
+                _ => {}
+            }
         })?;
         Ok((length, header))
     }

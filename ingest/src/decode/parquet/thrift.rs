@@ -20,8 +20,9 @@ pub(super) enum Fault {
 type Walked<T> = Result<T, Fault>;
 
 /// Walks the struct at the start of `input` and returns its length in bytes.
-/// `visit` gets each integer and boolean with its path.
-pub(super) fn walk(input: &[u8], visit: &mut dyn FnMut(&[i16], i64)) -> Walked<usize> {
+/// `visit` gets the path of each field, with its value where it is an integer
+/// or a boolean.
+pub(super) fn walk(input: &[u8], visit: &mut dyn FnMut(&[i16], Option<i64>)) -> Walked<usize> {
     let mut cursor = Cursor { input, at: 0 };
     let mut path = Vec::with_capacity(DEPTH_LIMIT);
     cursor.structure(&mut path, visit)?;
@@ -34,7 +35,11 @@ struct Cursor<'a> {
 }
 
 impl Cursor<'_> {
-    fn structure(&mut self, path: &mut Vec<i16>, visit: &mut dyn FnMut(&[i16], i64)) -> Walked<()> {
+    fn structure(
+        &mut self,
+        path: &mut Vec<i16>,
+        visit: &mut dyn FnMut(&[i16], Option<i64>),
+    ) -> Walked<()> {
         if path.len() >= DEPTH_LIMIT {
             return Err(Fault::Malformed("structs nest too deep"));
         }
@@ -59,14 +64,18 @@ impl Cursor<'_> {
         &mut self,
         kind: u8,
         path: &mut Vec<i16>,
-        visit: &mut dyn FnMut(&[i16], i64),
+        visit: &mut dyn FnMut(&[i16], Option<i64>),
     ) -> Walked<()> {
         match kind {
             1 | 2 => {
-                visit(path, i64::from(kind == 1));
+                visit(path, Some(i64::from(kind == 1)));
                 Ok(())
             }
-            _ => self.value(kind, path, visit),
+            4..=6 => self.value(kind, path, visit),
+            _ => {
+                visit(path, None);
+                self.value(kind, path, visit)
+            }
         }
     }
 
@@ -74,13 +83,13 @@ impl Cursor<'_> {
         &mut self,
         kind: u8,
         path: &mut Vec<i16>,
-        visit: &mut dyn FnMut(&[i16], i64),
+        visit: &mut dyn FnMut(&[i16], Option<i64>),
     ) -> Walked<()> {
         match kind {
             1..=3 => self.skip(1),
             4..=6 => {
                 let value = self.integer()?;
-                visit(path, value);
+                visit(path, Some(value));
                 Ok(())
             }
             7 => self.skip(8),
@@ -96,7 +105,11 @@ impl Cursor<'_> {
         }
     }
 
-    fn list(&mut self, path: &mut Vec<i16>, visit: &mut dyn FnMut(&[i16], i64)) -> Walked<()> {
+    fn list(
+        &mut self,
+        path: &mut Vec<i16>,
+        visit: &mut dyn FnMut(&[i16], Option<i64>),
+    ) -> Walked<()> {
         let head = self.byte()?;
         let count = match head >> 4 {
             15 => self.length()?,
@@ -105,7 +118,11 @@ impl Cursor<'_> {
         self.elements(count, &[head & 0x0f], path, visit)
     }
 
-    fn map(&mut self, path: &mut Vec<i16>, visit: &mut dyn FnMut(&[i16], i64)) -> Walked<()> {
+    fn map(
+        &mut self,
+        path: &mut Vec<i16>,
+        visit: &mut dyn FnMut(&[i16], Option<i64>),
+    ) -> Walked<()> {
         let count = self.length()?;
         if count == 0 {
             return Ok(());
@@ -119,7 +136,7 @@ impl Cursor<'_> {
         count: usize,
         kinds: &[u8],
         path: &mut Vec<i16>,
-        visit: &mut dyn FnMut(&[i16], i64),
+        visit: &mut dyn FnMut(&[i16], Option<i64>),
     ) -> Walked<()> {
         if path.len() >= DEPTH_LIMIT {
             return Err(Fault::Malformed("lists nest too deep"));
@@ -178,7 +195,7 @@ impl Cursor<'_> {
 mod tests {
     use super::*;
 
-    fn integers(input: &[u8]) -> Walked<(usize, Vec<(Vec<i16>, i64)>)> {
+    fn integers(input: &[u8]) -> Walked<(usize, Vec<(Vec<i16>, Option<i64>)>)> {
         let mut found = Vec::new();
         let length = walk(input, &mut |path, value| found.push((path.to_vec(), value)))?;
         Ok((length, found))
@@ -191,10 +208,11 @@ mod tests {
             0x15, 0x06, 0x15, 0x01, 0x3c, 0x15, 0xac, 0x02, 0x11, 0x00, 0x00, 0x7f,
         ];
         let found = vec![
-            (vec![1], 3),
-            (vec![2], -1),
-            (vec![5, 1], 150),
-            (vec![5, 2], 1),
+            (vec![1], Some(3)),
+            (vec![2], Some(-1)),
+            (vec![5], None),
+            (vec![5, 1], Some(150)),
+            (vec![5, 2], Some(1)),
         ];
         assert_eq!(integers(&input), Ok((11, found)));
     }

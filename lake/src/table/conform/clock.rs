@@ -96,7 +96,7 @@ impl Clock {
             }),
             Some(Err(error)) => refusals.add(row, reason::TIME_VALUE, || {
                 format!(
-                    "{}: {} is {error}",
+                    "{}: {}: {error}",
                     self.shown_columns(),
                     self.shown_values(batch, row)
                 )

@@ -98,7 +98,15 @@ fn instants_become_time_and_date() {
     check(
         &definition,
         vec![array(StringArray::from(texts.to_vec())), array(values)],
-        expect![[""]],
+        expect![[r#"
+            time=2026-01-31T00:00:00.250000Z date=2026-01-31 v=1 _received_at=NULL 
+            time=2026-01-30T23:59:59.999999Z date=2026-01-30 v=6 _received_at=NULL 
+            kept Some([0, 5]), times cut 1
+            1: time-null: time column "ts" has no value
+            2: time-value: time column "ts": soon: not an ISO 8601 instant such as 2026-01-31T12:00:00.5Z
+            3: time-range: time column "ts": 1969-12-31T23:59:59Z is 1969-12-31T23:59:59.000000Z, which is not within 1970-01-01T00:00:00.000000Z and 2026-02-01T12:00:00.000000Z
+            4: time-range: time column "ts": 2026-02-02T00:00:00Z is 2026-02-02T00:00:00.000000Z, which is not within 1970-01-01T00:00:00.000000Z and 2026-02-01T12:00:00.000000Z
+        "#]],
     );
 }
 
@@ -108,7 +116,14 @@ fn nanoseconds_stay_beside_the_time() {
     definition.time = absolute(&["ts"], TimeCode::Iso);
     let nanos =
         TimestampNanosecondArray::from(vec![1_500_000_000_000_001_999]).with_timezone("UTC");
-    check(&definition, vec![array(nanos)], expect![[""]]);
+    check(
+        &definition,
+        vec![array(nanos)],
+        expect![[r#"
+        time=2017-07-14T02:40:00.000001Z date=2017-07-14 ts__ns=1500000000000001999 _received_at=NULL 
+        kept None, times cut 0
+    "#]],
+    );
 }
 
 #[test]
@@ -121,7 +136,16 @@ fn segmented_clocks_stay_beside_the_time() {
     definition.partition = Partition::Month;
     let days = arrow::array::Int32Array::from(vec![Some(20_000), Some(20_000), None]);
     let millis = Int64Array::from(vec![1, 90_000_000, 0]);
-    check(&definition, vec![array(days), array(millis)], expect![[""]]);
+    check(
+        &definition,
+        vec![array(days), array(millis)],
+        expect![[r#"
+            time=2024-10-04T00:00:00.001000Z date=2024-10-04 month=2024-10-01 day=20000 ms=1 _received_at=NULL 
+            kept Some([0]), times cut 0
+            1: time-value: time column "day", "ms": 20000, 90000000: millisecond of day 90000000 is not within 0 and 86400999
+            2: time-null: time column "day", "ms" has no value
+        "#]],
+    );
 }
 
 #[test]
@@ -162,7 +186,15 @@ fn rules_of_columns_refuse_rows() {
                 Some(0),
             ])),
         ],
-        expect![[""]],
+        expect![[r#"
+            name=a volts=5.5 mode=on mode__raw=1 _received_at=NULL 
+            name=e volts=NULL mode=NULL mode__raw=NULL _received_at=NULL 
+            kept Some([0, 4]), times cut 0
+            1: required: column "name" has no value; it is required
+            2: enumeration: column "mode": 2 has no label
+            3: out-of-range: column "volts": 5.6 V is not within 0 and 5.5
+            5: required: column "name" has no value; it is required
+        "#]],
     );
 }
 
@@ -188,7 +220,13 @@ fn bounds_are_exact_for_whole_numbers_and_kind_to_singles() {
             ])),
             array(Float32Array::from(vec![0.2, 0.1, 0.7, 0.2])),
         ],
-        expect![[""]],
+        expect![[r#"
+            big=1 single=0.1 _received_at=NULL 
+            big=9007199254740992 single=0.7 _received_at=NULL 
+            kept Some([1, 2]), times cut 0
+            0: out-of-range: column "big": 0 is not within 0.5 and 9007199254740992
+            3: out-of-range: column "big": 9007199254740993 is not within 0.5 and 9007199254740992
+        "#]],
     );
 }
 
@@ -214,7 +252,11 @@ fn a_live_source_fills_in_when_a_row_arrived() {
         .unwrap()
         .apply(&rows)
         .unwrap();
-    expect![[""]].assert_eq(&table(&done.batch));
+    expect![[r#"
+        vehicle=B2 v=1 _received_at=1970-01-01T00:00:01.000000Z 
+        vehicle=B2 v=2 _received_at=2026-01-31T12:00:00.000000Z 
+    "#]]
+    .assert_eq(&table(&done.batch));
 }
 
 #[test]
@@ -225,19 +267,38 @@ fn definitions_that_do_not_add_up_are_refused() {
     };
     let mut definition = stream(vec![column("v", ColumnType::I64)]);
     definition.constants = vec![String::from("vehicle")];
-    refused(&definition, expect![[""]]);
+    refused(
+        &definition,
+        expect![[
+            r#"Invalid: stream "s" has the constant column "vehicle", which has no value; give it with --set vehicle=... or --from-path"#
+        ]],
+    );
 
     let mut ranged = column("name", ColumnType::Text);
     ranged.valid_range = Some((0.0, 1.0));
-    refused(&stream(vec![ranged]), expect![[""]]);
+    refused(
+        &stream(vec![ranged]),
+        expect![[r#"Invalid: column "name" of type text has a valid range; only numbers have"#]],
+    );
 
     let mut definition = stream(vec![column("v", ColumnType::F64)]);
     definition.time = absolute(&["v"], TimeCode::Iso);
-    refused(&definition, expect![[""]]);
+    refused(
+        &definition,
+        expect![[
+            r#"Invalid: the time axis reads column "v" as Iso, which its type f64 does not go with"#
+        ]],
+    );
     definition.time = absolute(&["w"], TimeCode::Seconds);
-    refused(&definition, expect![[""]]);
+    refused(
+        &definition,
+        expect![[r#"Invalid: the time axis names the column "w", which is not there"#]],
+    );
     definition.time = absolute(&["v", "v"], TimeCode::Seconds);
-    refused(&definition, expect![[""]]);
+    refused(
+        &definition,
+        expect!["Invalid: the time axis has 2 columns; its code Seconds takes 1 to 1"],
+    );
 }
 
 /// Rows by rows, written without the vectorised code.
