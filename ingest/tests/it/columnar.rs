@@ -1,5 +1,11 @@
 //! Columnar formats on the Parquet suite and on real telemetry.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on stops, and says what it ran"
+)]
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs::File;

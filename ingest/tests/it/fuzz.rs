@@ -4,6 +4,12 @@
 //! decodes it. `DOWNLAKE_FUZZ_SECONDS` is the time for each format (default
 //! 2); the seed of each run is printed, and `DOWNLAKE_FUZZ_SEED` repeats it.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on stops, and says what it ran"
+)]
+
 use std::io::{Seek, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

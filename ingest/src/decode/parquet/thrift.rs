@@ -195,7 +195,10 @@ impl Cursor<'_> {
 mod tests {
     use super::*;
 
-    fn integers(input: &[u8]) -> Walked<(usize, Vec<(Vec<i16>, Option<i64>)>)> {
+    /// A field's path and value.
+    type Found = (Vec<i16>, Option<i64>);
+
+    fn integers(input: &[u8]) -> Walked<(usize, Vec<Found>)> {
         let mut found = Vec::new();
         let length = walk(input, &mut |path, value| found.push((path.to_vec(), value)))?;
         Ok((length, found))
