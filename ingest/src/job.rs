@@ -8,8 +8,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use downlake_lake::schema::axis_expr::parse_axis;
+use downlake_lake::schema::near::did_you_mean;
 use downlake_lake::schema::{
-    Column, Definition, Evolution, InputLayout, Origin, TimeAxis, fold_name, parse_axis,
+    Column, ColumnType, Definition, Evolution, InputLayout, Origin, TimeAxis, names,
 };
 use downlake_lake::table::append::{QuarantineLimit, UnitReport};
 use downlake_lake::table::unit::UnitIdentity;
@@ -21,7 +23,7 @@ use crate::infer::Inferred;
 use crate::pipeline::{UnitLimits, UnitWork, constants, stem};
 use crate::progress::Progress;
 use crate::report::{IngestReport, UnitEnd};
-use crate::source::{self, PathPattern, SourceFile, SourceRef};
+use crate::source::{self, PathPattern, SourceFile, SourceOptions, SourceRef};
 
 /// What is asked of an ingest.
 #[derive(Debug, Clone)]
@@ -60,6 +62,8 @@ pub struct IngestRequest {
     pub memory_bytes: usize,
     /// Where sources are spooled.
     pub temp_dir: PathBuf,
+    /// Options of the clouds that sources are read from.
+    pub cloud: Vec<(String, String)>,
 }
 
 /// Asks a running job to stop after what it is doing; what was committed stays.
@@ -87,8 +91,14 @@ pub async fn ingest(
     progress: Arc<dyn Progress>,
     stop: &Stop,
 ) -> Result<IngestReport> {
-    let sources = select(source::discover(&request.sources, &progress).await?, request.shard);
-    let mut job = Job { lake, request, progress, target: target_name(request, &sources)?, planned: None };
+    let options = SourceOptions::with_cloud_options(request.cloud.clone());
+    let found = source::discover(&request.sources, &options).await?;
+    if found.passed_over > 0 {
+        progress.notice(&format!("{} names that begin with \".\" or \"_\" were passed over", found.passed_over));
+    }
+    let target = target_name(request, &found.sources)?;
+    let sources = select(found.sources, request.shard);
+    let mut job = Job { lake: Some(lake), request, progress, options, target, planned: None };
     let mut report = IngestReport::default();
     let mut opened = job.plan(&sources).await?;
     let units = sources.len();
@@ -98,7 +108,7 @@ pub async fn ingest(
             return Err(Error::new(ErrorKind::Cancelled, "stopped; the same command again finishes the work"));
         }
         let end = job.unit(source, opened.remove(&index), (index, units)).await;
-        report.add(source.url(), end);
+        report.add(&source.name(), end);
         job.progress.end();
     }
     lake.flush_ledger().await?;
@@ -112,7 +122,7 @@ pub async fn ingest(
 fn select(sources: Vec<SourceRef>, shard: Option<(u32, u32)>) -> Vec<SourceRef> {
     let Some((index, count)) = shard else { return sources };
     let mine = |source: &SourceRef| {
-        let hash = blake3::hash(source.url().as_bytes());
+        let hash = blake3::hash(source.name().as_bytes());
         let bytes = hash.as_bytes();
         u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) % count == index - 1
     };
@@ -139,13 +149,22 @@ fn target_name(request: &IngestRequest, sources: &[SourceRef]) -> Result<String>
     }
 }
 
+/// A name as the lake's folders have it.
+pub fn fold_name(name: &str) -> Result<String> {
+    let folded = names::fold(name).name;
+    if folded.is_empty() {
+        return Err(Error::invalid(format!("\"{name}\" has no letter or digit to make a name of")));
+    }
+    Ok(folded)
+}
+
 fn suggested_name(sources: &[SourceRef]) -> Option<String> {
     let [first, rest @ ..] = sources else { return None };
-    let own = stem(first.url()).filter(|s| s != "-");
-    if rest.iter().all(|s| stem(s.url()) == own) {
+    let own = stem(&first.name()).filter(|s| s != "-");
+    if rest.iter().all(|s| stem(&s.name()) == own) {
         return own;
     }
-    let folder = |s: &SourceRef| PathBuf::from(s.url()).parent().map(PathBuf::from);
+    let folder = |s: &SourceRef| PathBuf::from(s.name()).parent().map(PathBuf::from);
     let mut common = folder(first)?;
     while !rest.iter().all(|s| folder(s).is_some_and(|f| f.starts_with(&common))) {
         common = common.parent()?.to_owned();
@@ -154,9 +173,11 @@ fn suggested_name(sources: &[SourceRef]) -> Option<String> {
 }
 
 struct Job<'a> {
-    lake: &'a Arc<Lake>,
+    /// None where a definition is only inferred.
+    lake: Option<&'a Arc<Lake>>,
     request: &'a IngestRequest,
     progress: Arc<dyn Progress>,
+    options: SourceOptions,
     target: String,
     planned: Option<Planned>,
 }
@@ -168,13 +189,31 @@ struct Planned {
     definition: StoredDefinition,
 }
 
-impl Job<'_> {
+/// The definition that an ingest of the request would infer.
+///
+/// # Errors
+/// Those of sources and inference; Invalid where there are no records.
+pub async fn infer_definition(request: &IngestRequest, progress: Arc<dyn Progress>) -> Result<Definition> {
+    let options = SourceOptions::with_cloud_options(request.cloud.clone());
+    let sources = source::discover(&request.sources, &options).await?.sources;
+    let target = target_name(request, &sources)?;
+    let job = Job { lake: None, request, progress, options, target, planned: None };
+    let inferred = job.infer_all(&sources, &mut BTreeMap::new()).await?;
+    let inferred = inferred.ok_or_else(|| Error::invalid("the sources hold no records to infer a definition from"))?;
+    job.inferred_definition(inferred)
+}
+
+impl<'a> Job<'a> {
+    fn lake(&self) -> Result<&'a Arc<Lake>> {
+        self.lake.ok_or_else(|| Error::internal("inference does not touch a lake"))
+    }
+
     /// Settles table and definition. A definition that is to be inferred
     /// takes all sources of the command into account, so they are opened now.
     async fn plan(&mut self, sources: &[SourceRef]) -> Result<BTreeMap<usize, SourceFile>> {
-        let stored = match self.lake.table(&self.target).await? {
+        let stored = match self.lake()?.table(&self.target).await? {
             Some(table) => {
-                let definition = table.definition(self.lake).await?;
+                let definition = table.definition(self.lake()?).await?;
                 let definition = definition.ok_or_else(|| foreign_table(&self.target))?;
                 Some(Planned { table, definition })
             }
@@ -215,15 +254,15 @@ impl Job<'_> {
     }
 
     async fn create(&self, definition: &Definition) -> Result<Planned> {
-        let table = self.lake.ensure_table(definition).await?;
-        let stored = table.definition(self.lake).await?.ok_or_else(|| foreign_table(&self.target))?;
+        let table = self.lake()?.ensure_table(definition).await?;
+        let stored = table.definition(self.lake()?).await?.ok_or_else(|| foreign_table(&self.target))?;
         Ok(Planned { table, definition: stored })
     }
 
     /// Stores a definition that follows the table's.
     async fn succeed(&self, planned: Planned, next: Definition) -> Result<Planned> {
-        let next = planned.definition.definition.succeeded_by(&next)?;
-        let definition = planned.table.store_definition(self.lake, &next).await?;
+        let next = planned.definition.definition.succeed(&next)?;
+        let definition = planned.table.store_definition(self.lake()?, &next).await?;
         Ok(Planned { table: planned.table, definition })
     }
 
@@ -234,8 +273,8 @@ impl Job<'_> {
     ) -> Result<Option<Inferred>> {
         let mut all: Option<Inferred> = None;
         for (index, source) in sources.iter().enumerate() {
-            self.progress.begin(source.url(), 0, index, sources.len());
-            let file = source::open(source, &self.request.temp_dir).await?;
+            self.progress.begin(&source.name(), 0, index, sources.len());
+            let file = source::open(source, &self.request.temp_dir, &self.options).await?;
             let found = self.infer_one(&file, &InputLayout::default()).await?;
             opened.insert(index, file);
             for notice in &found.notices {
@@ -252,11 +291,11 @@ impl Job<'_> {
     async fn infer_one(&self, file: &SourceFile, layout: &InputLayout) -> Result<Inferred> {
         let format = self.format_of(file, None)?;
         let options = InferOptions {
-            source: file.url().to_owned(),
+            source: file.name.clone(),
             layout: layout.clone(),
             ..InferOptions::default()
         };
-        let input = file.input_for(format.access)?;
+        let input = file.input(format.access, &self.request.temp_dir)?;
         let done = tokio::task::spawn_blocking(move || (format.infer)(input, &options)).await;
         done.map_err(|e| Error::internal(format!("inference stopped: {e}")))?
     }
@@ -265,7 +304,7 @@ impl Job<'_> {
         let named = self.request.format.as_deref().or_else(|| definition?.input.format.as_deref());
         match named {
             Some(name) => decode::format_by_name(name),
-            None => decode::detect(file.url(), &file.head()?),
+            None => decode::detect(&file.name, &file.head()?),
         }
     }
 
@@ -278,7 +317,7 @@ impl Job<'_> {
         let request = self.request;
         let time = match &request.time {
             Some(expr) => parse_axis(expr, &columns)?,
-            None => default_axis(&columns),
+            None => default_axis(&columns)?,
         };
         let folded = |names: &[String]| names.iter().map(|n| column_named(&columns, n)).collect::<Result<Vec<_>>>();
         let definition = Definition {
@@ -300,7 +339,7 @@ impl Job<'_> {
     }
 
     fn constant_names(&self) -> Vec<String> {
-        let from_path = self.request.from_path.iter().flat_map(|p| p.names().map(str::to_owned));
+        let from_path = self.request.from_path.iter().flat_map(|p| p.names().into_iter().map(str::to_owned));
         let mut names: Vec<String> = from_path.chain(self.request.constants.keys().cloned()).collect();
         names.sort();
         names.dedup();
@@ -324,25 +363,25 @@ impl Job<'_> {
     ) -> Result<UnitEnd> {
         let file = match opened {
             Some(file) => file,
-            None => source::open(source, &self.request.temp_dir).await?,
+            None => source::open(source, &self.request.temp_dir, &self.options).await?,
         };
-        self.progress.begin(file.url(), file.size(), index, units);
+        self.progress.begin(&file.name, file.size, index, units);
         let Some(planned) = self.planned.clone() else {
-            self.progress.notice(&format!("{} holds no records: there is nothing to land", file.url()));
+            self.progress.notice(&format!("{} holds no records: there is nothing to land", &file.name));
             return Ok(UnitEnd::empty());
         };
         let identity = self.identity(source, &file)?;
         let key = identity.key();
-        let state = self.lake.unit_state(&planned.table, &identity).await?;
+        let state = self.lake()?.unit_state(&planned.table, &identity).await?;
         if state.is_landed() {
             return Ok(UnitEnd::already(key.landed_as(state)));
         }
         let planned = self.evolve(planned, &file).await?;
         self.planned = Some(planned.clone());
-        let bytes_in = file.size();
+        let bytes_in = file.size;
         let format = self.format_of(&file, Some(&planned.definition.definition))?;
         let work = UnitWork {
-            lake: Arc::clone(self.lake),
+            lake: Arc::clone(self.lake()?),
             table: planned.table,
             definition: planned.definition,
             format,
@@ -352,6 +391,7 @@ impl Job<'_> {
                 memory_bytes: self.request.memory_bytes,
                 max_quarantine: self.request.max_quarantine,
             },
+            temp_dir: self.request.temp_dir.clone(),
             progress: Arc::clone(&self.progress),
         };
         let report: UnitReport = work.land().await?;
@@ -360,16 +400,16 @@ impl Job<'_> {
 
     fn identity(&self, source: &SourceRef, file: &SourceFile) -> Result<UnitIdentity> {
         let from_path = match &self.request.from_path {
-            Some(pattern) => Some(pattern.extract(source.url()).ok_or_else(|| {
-                Error::invalid(format!("{} does not match --from-path {pattern}", source.url()))
+            Some(pattern) => Some(pattern.extract(&source.name()).ok_or_else(|| {
+                Error::invalid(format!("{} does not match --from-path", &source.name()))
             })?),
             None => None,
         };
         Ok(UnitIdentity {
             target: self.target.clone(),
-            content_hash: *file.content_hash().as_bytes(),
+            content_hash: *file.content_hash()?.as_bytes(),
             constants: constants(from_path, &self.request.constants),
-            name: self.request.by_name.then(|| source.url().to_owned()),
+            name: self.request.by_name.then(|| source.name()),
         })
     }
 
@@ -380,33 +420,32 @@ impl Job<'_> {
             return Ok(planned);
         }
         let found = self.infer_one(file, &definition.input).await?;
-        let (columns, _) = found.columns()?;
-        let evolved = definition.evolve(&columns)?;
+        let (columns, _) = found.columns_with_values()?;
+        let evolved = definition.evolve(&columns);
         if evolved.added.is_empty() {
             return Ok(planned);
         }
         for notice in &evolved.notices {
             self.progress.notice(notice);
         }
-        let definition = planned.table.store_definition(self.lake, &evolved.definition).await?;
+        let definition = planned.table.store_definition(self.lake()?, &evolved.definition).await?;
         Ok(Planned { table: planned.table, definition })
     }
 }
 
 /// A column `time` of timestamps is the axis; anything else has to be said.
-fn default_axis(columns: &[Column]) -> TimeAxis {
-    let is_axis = |c: &&Column| c.name == "time" && c.kind.is_instant();
-    match columns.iter().find(is_axis) {
-        Some(column) => TimeAxis::iso(&column.name),
-        None => TimeAxis::None,
-    }
+fn default_axis(columns: &[Column]) -> Result<TimeAxis> {
+    let is_instant = |kind: &ColumnType| matches!(kind, ColumnType::Timestamp | ColumnType::TimestampNs);
+    let is_axis = |c: &Column| c.name == names::TIME && is_instant(&c.kind);
+    if columns.iter().any(is_axis) { parse_axis(names::TIME, columns) } else { Ok(TimeAxis::None) }
 }
 
 fn column_named(columns: &[Column], name: &str) -> Result<String> {
     let found = columns.iter().find(|c| c.name == name || c.source == name);
     found.map(|c| c.name.clone()).ok_or_else(|| {
         let names: Vec<_> = columns.iter().map(|c| c.name.as_str()).collect();
-        Error::invalid(format!("there is no column \"{name}\"; there are {}", names.join(", ")))
+        let near = did_you_mean(name, &names);
+        Error::invalid(format!("there is no column \"{name}\"{near}: there are {}", names.join(", ")))
     })
 }
 

@@ -6,21 +6,21 @@
 //! the lake as it was.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use downlake_lake::schema::Definition;
 use downlake_lake::table::append::{QuarantineLimit, UnitReport, UnitSpec, UnitWriter};
-use downlake_lake::table::conform::{Conform, UnitColumns};
+use downlake_lake::table::conform::{Conform, ReceivedAt, UnitColumns};
 use downlake_lake::table::quarantine::Refusal;
 use downlake_lake::table::unit::UnitIdentity;
 use downlake_lake::table::{Lake, StoredDefinition, Table};
 use downlake_lake::{Error, Result};
 use tokio::runtime::Handle;
 
-use crate::decode::{DecodeOptions, Decoded, Format, RawRecord, Reject};
+use crate::decode::{DecodeOptions, Decoded, Decoder, Format, RawRecord, Reject};
 use crate::progress::Progress;
+use crate::redrive::StoredFraming;
 use crate::source::SourceFile;
 
 /// Batches that wait between decoding and sorting.
@@ -39,12 +39,13 @@ pub(crate) struct UnitWork {
     pub(crate) file: SourceFile,
     pub(crate) identity: UnitIdentity,
     pub(crate) limits: UnitLimits,
+    pub(crate) temp_dir: PathBuf,
     pub(crate) progress: Arc<dyn Progress>,
 }
 
 /// What a unit may use.
 #[derive(Debug, Clone, Copy)]
-pub struct UnitLimits {
+pub(crate) struct UnitLimits {
     /// Memory for decoding, sorting and encoding, bytes.
     pub memory_bytes: usize,
     /// How much of a unit may be refused.
@@ -56,9 +57,8 @@ impl UnitWork {
     pub(crate) async fn land(self) -> Result<UnitReport> {
         let spec = UnitSpec {
             identity: self.identity.clone(),
-            source: self.file.url().to_owned(),
-            bytes_in: self.file.size(),
-            format: framing(self.format, &self.definition.definition),
+            source: self.file.name.clone(),
+            bytes_in: self.file.size,
             max_quarantine: self.limits.max_quarantine,
             memory_bytes: self.limits.memory_bytes - self.limits.memory_bytes / BATCH_SHARE,
             operation: "INGEST",
@@ -70,14 +70,23 @@ impl UnitWork {
         done.map_err(|e| Error::internal(format!("the ingest of a unit stopped: {e}")))?
     }
 
-    fn run(self, writer: UnitWriter, runtime: &Handle) -> Result<UnitReport> {
+    fn run(self, mut writer: UnitWriter, runtime: &Handle) -> Result<UnitReport> {
+        let decoder = match self.open() {
+            Ok(decoder) => decoder,
+            Err(error) => {
+                writer.abort();
+                return Err(error);
+            }
+        };
+        writer.set_format(StoredFraming::new(decoder.framing(), &self.identity.constants).to_json()?);
         let (sender, receiver) = sync_channel(BATCHES_WAITING);
         let decoded = std::thread::scope(|threads| {
-            let decoding = threads.spawn(|| self.decode(&sender_of(sender)));
+            let decoding = threads.spawn(move || decode(decoder, &sender));
             let written = self.write(writer, &receiver);
+            // A decoder that is ahead of a writer that failed must not wait for it.
             drop(receiver);
             let decoding = decoding.join().unwrap_or_else(|_| {
-                Err(Error::internal(format!("decoding {} panicked", self.file.url())))
+                Err(Error::internal(format!("decoding {} panicked", self.file.name)))
             });
             (written, decoding)
         });
@@ -96,22 +105,15 @@ impl UnitWork {
         writer.commit(runtime)
     }
 
-    fn decode(&self, out: &SyncSender<Decoded>) -> Result<()> {
+    fn open(&self) -> Result<Box<dyn Decoder>> {
         let share = self.limits.memory_bytes / BATCH_SHARE / (BATCHES_WAITING + 2);
         let options = DecodeOptions {
-            source: self.file.url().to_owned(),
+            source: self.file.name.clone(),
             batch_bytes: share.clamp(BATCH_BYTES_MIN, BATCH_BYTES_MAX),
             ..DecodeOptions::default()
         };
-        let input = self.file.input_for(self.format.access)?;
-        let mut decoder = (self.format.open)(input, &self.definition.definition, &options)?;
-        while let Some(decoded) = decoder.next()? {
-            // The writer has failed and says why itself.
-            if out.send(decoded).is_err() {
-                break;
-            }
-        }
-        Ok(())
+        let input = self.file.input(self.format.access, &self.temp_dir)?;
+        (self.format.open)(input, &self.definition.definition, &options)
     }
 
     fn write(&self, mut writer: UnitWriter, batches: &Receiver<Decoded>) -> Result<UnitWriter> {
@@ -121,7 +123,7 @@ impl UnitWork {
                 constants: self.identity.constants.clone(),
                 ingest_id: writer.ingest_id(),
                 ingested_at_micros: writer.started_at_micros(),
-                received_at: None,
+                received_at: ReceivedAt::Data,
             },
         )?;
         while let Ok(decoded) = batches.recv() {
@@ -148,29 +150,25 @@ impl UnitWork {
             writer.refuse(&refusal(Reject { record, reason: refused.reason, detail: refused.detail }))?;
         }
         if conformed.batch.num_rows() > 0 {
-            writer.write(conformed.batch)?;
+            writer.write(&conformed.batch)?;
         }
         Ok(())
     }
 }
 
-/// Moves the sender into the decoding thread, so that its end ends the stream.
-fn sender_of(sender: SyncSender<Decoded>) -> SyncSender<Decoded> {
-    sender
+fn decode(mut decoder: Box<dyn Decoder>, out: &SyncSender<Decoded>) -> Result<()> {
+    while let Some(decoded) = decoder.next()? {
+        // The writer has failed and says why itself.
+        if out.send(decoded).is_err() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 fn refusal(reject: Reject) -> Refusal {
     let RawRecord { byte_offset, line, packet_index, raw } = reject.record;
     Refusal { byte_offset, line, packet_index, reason: reject.reason, detail: reject.detail, raw }
-}
-
-/// How a raw record of a unit is framed, for redrive.
-fn framing(format: &Format, definition: &Definition) -> String {
-    serde_json::json!({
-        "format": format.name,
-        "delimiter": definition.input.delimiter.map(|d| char::from(d).to_string()),
-    })
-    .to_string()
 }
 
 /// The table's name that a source's path suggests: its stem, folded.

@@ -9,6 +9,8 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use downlake_lake::schema::store::StoredDefinition;
+use downlake_lake::schema::{Definition, InputLayout};
 use downlake_lake::table::Lake;
 use downlake_lake::table::append::QuarantineLimit;
 use downlake_lake::table::redrive::RefusedGroup;
@@ -16,23 +18,56 @@ use downlake_lake::table::unit::UnitIdentity;
 use downlake_lake::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::decode;
+use crate::decode::{self, Framing};
 use crate::pipeline::{UnitLimits, UnitWork};
 use crate::progress::Progress;
 use crate::source::SourceFile;
 
 /// How the raw records of a unit are framed, as `_quarantine.format` says it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub(crate) struct Framing {
-    /// The format's name.
-    pub(crate) format: String,
-    /// Delimited text: what stands before the records so that they mean the
-    /// same again (the header line).
+pub(crate) struct StoredFraming {
+    format: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) preamble: Option<String>,
+    delimiter: Option<char>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    header: Option<Vec<String>>,
     /// The unit's constant columns.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) constants: BTreeMap<String, String>,
+    constants: BTreeMap<String, String>,
+}
+
+impl StoredFraming {
+    pub(crate) fn new(framing: Framing, constants: &BTreeMap<String, String>) -> StoredFraming {
+        StoredFraming {
+            format: framing.format.to_owned(),
+            delimiter: framing.delimiter.map(char::from),
+            header: framing.header,
+            constants: constants.clone(),
+        }
+    }
+
+    pub(crate) fn to_json(&self) -> Result<String> {
+        serde_json::to_string(self)
+            .map_err(|e| Error::internal("a framing cannot be written as JSON").with_source(e))
+    }
+
+    /// The layout of a file of such records.
+    fn layout(&self, definition: &Definition) -> InputLayout {
+        InputLayout {
+            format: Some(self.format.clone()),
+            header: self.delimiter.map(|_| self.header.is_some()),
+            delimiter: self.delimiter.and_then(|d| u8::try_from(d).ok()),
+            null_values: definition.input.null_values.clone(),
+        }
+    }
+
+    /// The line in front of the records.
+    fn header_line(&self) -> Option<String> {
+        let delimiter = self.delimiter?.to_string();
+        let quoted = |name: &String| format!("\"{}\"", name.replace('"', "\"\""));
+        let names: Vec<_> = self.header.as_ref()?.iter().map(quoted).collect();
+        Some(names.join(&delimiter))
+    }
 }
 
 /// What became of the refused records of one landing.
@@ -87,10 +122,10 @@ async fn one(
     temp_dir: &Path,
     progress: &Arc<dyn Progress>,
 ) -> Result<Redriven> {
-    let framing: Framing = serde_json::from_str(&group.format).map_err(|e| {
+    let framing: StoredFraming = serde_json::from_str(&group.format).map_err(|e| {
         Error::corrupt(format!("landing {}: the framing {} is not understood: {e}", group.ingest_id, group.format))
     })?;
-    let format = decode::format_for_records(&framing.format)?;
+    let format = decode::format_by_name(&framing.format)?;
     let table = lake.table(&group.table_name).await?;
     let table = table.ok_or_else(|| {
         Error::not_found(format!("landing {} was meant for \"{}\", which does not exist", group.ingest_id, group.table_name))
@@ -98,10 +133,17 @@ async fn one(
     let definition = table.definition(lake).await?;
     let definition = definition
         .ok_or_else(|| Error::invalid(format!("table \"{}\" has no definition of ours", group.table_name)))?;
+    let definition = StoredDefinition {
+        definition: Definition {
+            input: framing.layout(&definition.definition),
+            ..definition.definition
+        },
+        ..definition
+    };
     let file = spool(lake, group, &framing, temp_dir).await?;
     let identity = UnitIdentity {
         target: group.table_name.clone(),
-        content_hash: *file.content_hash().as_bytes(),
+        content_hash: *file.content_hash()?.as_bytes(),
         constants: framing.constants.clone(),
         name: Some(format!("redrive:{}", group.ingest_id)),
     };
@@ -129,6 +171,7 @@ async fn one(
         file,
         identity,
         limits,
+        temp_dir: temp_dir.to_owned(),
         progress: Arc::clone(progress),
     };
     let report = work.land().await?;
@@ -140,15 +183,15 @@ async fn one(
 }
 
 /// Writes a group's records to a local file that the format reads like a source.
-async fn spool(lake: &Lake, group: &RefusedGroup, framing: &Framing, temp_dir: &Path) -> Result<SourceFile> {
+async fn spool(lake: &Lake, group: &RefusedGroup, framing: &StoredFraming, temp_dir: &Path) -> Result<SourceFile> {
     let failed = |e: std::io::Error| {
         Error::limit(format!("cannot spool refused records to {}: {e}", temp_dir.display())).with_source(e)
     };
     let mut file = tempfile::NamedTempFile::new_in(temp_dir).map_err(failed)?;
     {
         let mut out = BufWriter::new(file.as_file_mut());
-        if let Some(preamble) = &framing.preamble {
-            out.write_all(preamble.as_bytes()).map_err(failed)?;
+        if let Some(header) = framing.header_line() {
+            writeln!(out, "{header}").map_err(failed)?;
         }
         lake.refused_records(group, |raw| {
             out.write_all(raw).and_then(|()| out.write_all(b"\n")).map_err(failed)
@@ -156,5 +199,5 @@ async fn spool(lake: &Lake, group: &RefusedGroup, framing: &Framing, temp_dir: &
         .await?;
         out.flush().map_err(failed)?;
     }
-    SourceFile::spooled(&format!("redrive:{}", group.ingest_id), file.into_temp_path())
+    SourceFile::made(format!("redrive:{}", group.ingest_id), file)
 }

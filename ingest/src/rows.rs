@@ -3,8 +3,7 @@
 //! A query must not answer from part of a file in silence: the first record
 //! that cannot be decoded ends the rows with an error that names its place.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use downlake_lake::schema::{Definition, Origin};
@@ -14,8 +13,7 @@ use futures::StreamExt;
 use tokio::sync::mpsc;
 
 use crate::decode::{self, DecodeOptions, Decoded, Format, InferOptions, Reject};
-use crate::progress::Silent;
-use crate::source::{self, SourceFile};
+use crate::source::{self, SourceFile, SourceOptions};
 
 /// Batches that wait between decoding and the query.
 const BATCHES_WAITING: usize = 2;
@@ -24,20 +22,23 @@ const BATCHES_WAITING: usize = 2;
 #[derive(Debug)]
 pub struct FileRowSource {
     temp_dir: PathBuf,
+    cloud: Vec<(String, String)>,
 }
 
 impl FileRowSource {
-    /// Spools what is not a local file into `temp_dir`.
-    pub fn new(temp_dir: PathBuf) -> Self {
-        FileRowSource { temp_dir }
+    /// Spools what is not a local file into `temp_dir`; objects are read with
+    /// these options of their clouds.
+    pub fn new(temp_dir: PathBuf, cloud: Vec<(String, String)>) -> Self {
+        FileRowSource { temp_dir, cloud }
     }
 }
 
 #[async_trait]
 impl RowSource for FileRowSource {
     async fn open(&self, path: &str) -> Result<Option<FileRows>> {
-        let sources = match source::discover(&[path.to_owned()], &Silent).await {
-            Ok(sources) => sources,
+        let options = SourceOptions::with_cloud_options(self.cloud.clone());
+        let sources = match source::discover(&[path.to_owned()], &options).await {
+            Ok(found) => found.sources,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
@@ -47,13 +48,15 @@ impl RowSource for FileRowSource {
                 sources.len()
             )));
         };
-        let file = source::open(one, &self.temp_dir).await?;
-        let opened = tokio::task::spawn_blocking(move || prepare(file)).await;
+        let file = source::open(one, &self.temp_dir, &options).await?;
+        let temp_dir = self.temp_dir.clone();
+        let opened = tokio::task::spawn_blocking(move || prepare(file, &temp_dir)).await;
         let (file, format, definition) =
             opened.map_err(|e| Error::internal(format!("opening a file stopped: {e}")))??;
         let schema = definition.decoded_schema();
+        let temp_dir = self.temp_dir.clone();
         let (sender, receiver) = mpsc::channel(BATCHES_WAITING);
-        tokio::task::spawn_blocking(move || decode_into(&file, format, &definition, &sender));
+        tokio::task::spawn_blocking(move || decode_into(&file, &temp_dir, format, &definition, &sender));
         let batches = futures::stream::unfold(receiver, |mut receiver| async move {
             receiver.recv().await.map(|batch| (batch, receiver))
         });
@@ -61,10 +64,10 @@ impl RowSource for FileRowSource {
     }
 }
 
-fn prepare(file: SourceFile) -> Result<(SourceFile, &'static Format, Definition)> {
-    let format = decode::detect(file.url(), &file.head()?)?;
-    let options = InferOptions { source: file.url().to_owned(), ..InferOptions::default() };
-    let inferred = (format.infer)(file.input_for(format.access)?, &options)?;
+fn prepare(file: SourceFile, temp_dir: &Path) -> Result<(SourceFile, &'static Format, Definition)> {
+    let format = decode::detect(&file.name, &file.head()?)?;
+    let options = InferOptions { source: file.name.clone(), ..InferOptions::default() };
+    let inferred = (format.infer)(file.input(format.access, temp_dir)?, &options)?;
     let input = inferred.layout.clone();
     let (columns, _) = inferred.columns()?;
     let definition = Definition { input, ..Definition::new("file", Origin::Inferred, columns) };
@@ -73,12 +76,13 @@ fn prepare(file: SourceFile) -> Result<(SourceFile, &'static Format, Definition)
 
 fn decode_into(
     file: &SourceFile,
+    temp_dir: &Path,
     format: &Format,
     definition: &Definition,
     out: &mpsc::Sender<Result<arrow::array::RecordBatch>>,
 ) {
-    let options = DecodeOptions { source: file.url().to_owned(), ..DecodeOptions::default() };
-    let decoder = file.input_for(format.access).and_then(|input| (format.open)(input, definition, &options));
+    let options = DecodeOptions { source: file.name.clone(), ..DecodeOptions::default() };
+    let decoder = file.input(format.access, temp_dir).and_then(|input| (format.open)(input, definition, &options));
     let mut decoder = match decoder {
         Ok(decoder) => decoder,
         Err(error) => {
@@ -90,7 +94,7 @@ fn decode_into(
     loop {
         let next = match decoder.next() {
             Ok(None) => return,
-            Ok(Some(decoded)) => whole(file.url(), decoded),
+            Ok(Some(decoded)) => whole(&file.name, decoded),
             Err(error) => Err(error),
         };
         let failed = next.is_err();

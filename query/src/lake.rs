@@ -145,7 +145,6 @@ impl LakeCatalog {
             },
             source: format!("sql:{id}"),
             bytes_in: 0,
-            format: "{\"format\":\"sql\"}".to_owned(),
             max_quarantine: QuarantineLimit::Rows(0),
             memory_bytes: self.memory_bytes,
             operation: "SQL",

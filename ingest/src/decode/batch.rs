@@ -8,7 +8,7 @@ use downlake_lake::{Error, Result};
 
 use super::cells::{Cells, Misfit};
 use super::window::{Span, TextRecords, Window, raw_record};
-use super::{DecodeOptions, Decoded, Decoder, RawRecord, Reject, reason};
+use super::{Framing, DecodeOptions, Decoded, Decoder, RawRecord, Reject, reason};
 
 /// A text format: what one record becomes.
 pub(super) trait TextFormat: Send {
@@ -20,6 +20,11 @@ pub(super) trait TextFormat: Send {
 
     /// What the user should know at the end of the input.
     fn closing_notices(&mut self) -> Vec<String>;
+
+    /// How the records are read again; see [`Decoder::framing`].
+    fn framing(&self) -> Framing {
+        Framing::json()
+    }
 }
 
 /// The batch that is being filled.
@@ -151,6 +156,10 @@ impl<F: TextFormat> TextDecoder<F> {
 }
 
 impl<F: TextFormat> Decoder for TextDecoder<F> {
+    fn framing(&self) -> Framing {
+        self.format.framing()
+    }
+
     fn next(&mut self) -> Result<Option<Decoded>> {
         self.fill();
         if !self.batch.is_empty() {

@@ -30,7 +30,7 @@ use downlake_lake::{Error, Result};
 use super::batch::{TextBatch, TextDecoder, TextFormat, unreadable};
 use super::cells::Misfit;
 use super::window::{Span, Window};
-use super::{Access, DecodeOptions, Decoder, Format, InferOptions, Input, reason, scalar};
+use super::{Framing, Access, DecodeOptions, Decoder, Format, InferOptions, Input, reason, scalar};
 use crate::infer::{FieldKinds, Inferred, Kind};
 use fields::{Fields, Found};
 
@@ -196,6 +196,14 @@ impl TextFormat for Rows {
             }
         }
         Ok(true)
+    }
+
+    fn framing(&self) -> Framing {
+        Framing {
+            format: FORMAT.name,
+            delimiter: Some(self.fields.delimiter()),
+            header: self.fields.header().map(<[String]>::to_vec),
+        }
     }
 
     fn closing_notices(&mut self) -> Vec<String> {

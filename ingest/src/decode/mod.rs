@@ -107,6 +107,34 @@ pub trait Decoder: Send {
     /// The unit as a whole cannot be read on (broken container, failing
     /// disk). Everything decoded before it has been returned.
     fn next(&mut self) -> Result<Option<Decoded>>;
+
+    /// How the raw bytes of a refused record are read again; records of
+    /// columnar formats are JSON lines.
+    fn framing(&self) -> Framing {
+        Framing::json()
+    }
+}
+
+/// What raw records need beside themselves to be decoded again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Framing {
+    /// The format of a file of such records, one a line.
+    pub format: &'static str,
+    /// Delimited text: the delimiter.
+    pub delimiter: Option<u8>,
+    /// Delimited text: the names of the fields, where the input had a header.
+    pub header: Option<Vec<String>>,
+}
+
+impl Framing {
+    /// Records that are JSON values.
+    pub fn json() -> Framing {
+        Framing {
+            format: json::FORMAT.name,
+            delimiter: None,
+            header: None,
+        }
+    }
 }
 
 /// What one call of a decoder yields. Records read are

@@ -90,6 +90,24 @@ impl SourceFile {
         Ok(source)
     }
 
+    /// A file of records that were put together here; it goes with the [`SourceFile`].
+    ///
+    /// # Errors
+    /// Unavailable, if it cannot be read again.
+    pub(crate) fn made(name: String, file: NamedTempFile) -> Result<SourceFile> {
+        let path = file.into_temp_path();
+        let mut source = SourceFile::on_disk(&path)?;
+        source.name = name;
+        source._spooled = Some(path);
+        Ok(source)
+    }
+
+    /// Stored bytes that the running pass has read.
+    pub fn bytes_read(&self) -> u64 {
+        let pass = self.last_pass.lock().unwrap_or_else(PoisonError::into_inner);
+        pass.as_ref().map_or(0, Pass::bytes)
+    }
+
     /// The hash of the stored bytes, read once.
     ///
     /// # Errors
@@ -214,6 +232,7 @@ struct Pass {
 struct PassState {
     hasher: blake3::Hasher,
     at_end: bool,
+    bytes: u64,
 }
 
 impl Pass {
@@ -221,6 +240,11 @@ impl Pass {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.hasher.update(bytes);
         state.at_end = bytes.is_empty();
+        state.bytes += bytes.len() as u64;
+    }
+
+    fn bytes(&self) -> u64 {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).bytes
     }
 
     /// The hash, if the file was read to its end.

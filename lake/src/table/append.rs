@@ -82,8 +82,6 @@ pub struct UnitSpec {
     pub source: String,
     /// Bytes, as stored.
     pub bytes_in: u64,
-    /// How a raw record is framed: format and layout, JSON.
-    pub format: String,
     /// How much may be refused.
     pub max_quarantine: QuarantineLimit,
     /// Memory for sorting and encoding.
@@ -193,7 +191,7 @@ impl UnitWriter {
             ingest_id,
             table_name: Some(table.name().to_owned()),
             source: spec.source.clone(),
-            format: spec.format.clone(),
+            format: String::new(),
             definition_hash: definition_hash(definition.as_ref()),
             at: started_at,
         });
@@ -233,6 +231,11 @@ impl UnitWriter {
     /// When the landing began, for the column `_ingested_at`.
     pub fn started_at_micros(&self) -> i64 {
         self.started_at
+    }
+
+    /// Says how raw records of the unit are framed, JSON; before the first refusal.
+    pub fn set_format(&mut self, format: String) {
+        self.refusals.set_format(format);
     }
 
     /// The columns that [`UnitWriter::write`] takes.

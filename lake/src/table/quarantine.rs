@@ -105,6 +105,11 @@ impl RefusalBuilder {
         }
     }
 
+    /// Says how the raw records are framed.
+    pub(crate) fn set_format(&mut self, format: String) {
+        self.context.format = format;
+    }
+
     /// Adds one refused record.
     pub fn push(&mut self, refusal: &Refusal) {
         let signed = |n: Option<u64>| n.map(|n| i64::try_from(n).unwrap_or(i64::MAX));
