@@ -10,10 +10,10 @@ use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use async_trait::async_trait;
 use downlake_lake::log::VersionAsked;
-use downlake_lake::schema::{Column, ColumnType, Definition, Evolution, Origin, TimeAxis, names};
+use downlake_lake::schema::axis_expr::parse_axis;
+use downlake_lake::schema::{Column, ColumnType, Definition, Evolution, Origin, names};
 use downlake_lake::table::append::{QuarantineLimit, UnitSpec, UnitWriter};
 use downlake_lake::table::conform::{Conform, ReceivedAt, UnitColumns};
-use downlake_lake::table::quarantine::Refusal;
 use downlake_lake::table::rows::RowSource;
 use downlake_lake::table::unit::UnitIdentity;
 use downlake_lake::table::{Lake, StoredDefinition, Table};
@@ -68,7 +68,7 @@ impl Catalog for LakeCatalog {
         let Some(table) = self.lake.table(name).await? else { return Ok(None) };
         let snapshot = table.log().snapshot_at(version).await?;
         let stored = table.definition(&self.lake).await?;
-        let definition = stored.as_ref().map(|s| s.definition.as_ref());
+        let definition = stored.as_ref().map(|s| &s.definition);
         Ok(Some(TableSnapshot {
             name: name.to_owned(),
             snapshot,
@@ -137,12 +137,7 @@ impl LakeCatalog {
         // Each statement is a request of its own; nothing else has its number.
         let id = self.lake.seams().new_id();
         let spec = UnitSpec {
-            identity: UnitIdentity {
-                target: table.name().to_owned(),
-                content_hash: *blake3::hash(id.as_bytes()).as_bytes(),
-                constants: BTreeMap::new(),
-                name: None,
-            },
+            identity: UnitIdentity::request(table.name(), &id),
             source: format!("sql:{id}"),
             bytes_in: 0,
             max_quarantine: QuarantineLimit::Rows(0),
@@ -301,7 +296,7 @@ fn definition_of(table: &str, schema: &Schema) -> Result<Definition> {
     definition.received_at = received.then(|| RECEIVED.to_owned());
     definition.evolution = Evolution::Strict;
     if has_axis {
-        definition.time = TimeAxis::iso(names::TIME);
+        definition.time = parse_axis(names::TIME, &definition.columns)?;
     }
     definition.check()?;
     Ok(definition)

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use downlake_lake::storage::{self, Storage};
+use downlake_lake::storage::Storage;
+use downlake_lake::storage::format::check_format;
+use downlake_lake::storage::probe::kept_answer;
 use serde::Serialize;
 
 use super::output;
@@ -63,8 +65,8 @@ fn durability(settings: &Settings, storage: &Storage) -> Finding {
 }
 
 async fn format(storage: &Storage) -> Finding {
-    match storage::check_format(storage).await {
-        Ok(Some(format)) => Finding::good("format", format.to_string()),
+    match check_format(storage).await {
+        Ok(Some(mark)) => Finding::good("format", mark.format.to_string()),
         Ok(None) => Finding::good("format", "no lake here yet; `downlake ingest` makes one"),
         Err(error) => Finding::bad("format", error),
     }
@@ -72,8 +74,11 @@ async fn format(storage: &Storage) -> Finding {
 
 /// What the probe said when the lake was first written through this endpoint.
 async fn store_answer(storage: &Storage) -> Finding {
-    match storage::probe_answer(storage).await {
-        Ok(Some(answer)) => Finding::good("store", answer),
+    match kept_answer(storage).await {
+        Ok(Some(report)) => Finding::good(
+            "store",
+            format!("{} creates without races: {} rounds of {} writers", report.endpoint, report.rounds, report.writers),
+        ),
         Ok(None) => Finding::good("store", "not probed yet: the first write does"),
         Err(error) => Finding::bad("store", error),
     }

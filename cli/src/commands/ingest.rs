@@ -6,16 +6,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
-use downlake_ingest::job::{IngestRequest, Stop, ingest};
+use downlake_ingest::job::{IngestRequest, Stop, fold_name, ingest};
 use downlake_ingest::report::{IngestReport, UnitState};
 use downlake_ingest::source::PathPattern;
-use downlake_lake::schema::{Definition, embedded, fold_name};
+use downlake_lake::schema::{Definition, embedded};
 use downlake_lake::table::Lake;
 use downlake_lake::table::append::QuarantineLimit;
 use downlake_lake::{Error, Result};
 
 use super::output;
-use crate::args::IngestArgs;
+use crate::args::{InferArgs, IngestArgs};
 use crate::progress::Bar;
 use crate::settings::Settings;
 use crate::wire;
@@ -61,6 +61,41 @@ pub(crate) async fn land(
     Ok(report)
 }
 
+/// A request for nothing yet, with every default.
+pub(crate) fn default_request(settings: &Settings) -> IngestRequest {
+    IngestRequest {
+        sources: Vec::new(),
+        definition: None,
+        format: None,
+        table: None,
+        prefix: None,
+        constants: BTreeMap::new(),
+        from_path: None,
+        time: None,
+        sort_by: Vec::new(),
+        dedup_by: Vec::new(),
+        received_at: None,
+        shard: None,
+        by_name: false,
+        strict: false,
+        max_quarantine: QuarantineLimit::default(),
+        memory_bytes: usize::try_from(settings.memory_bytes).unwrap_or(usize::MAX),
+        temp_dir: settings.temp_dir.clone(),
+        cloud: settings.cloud.clone(),
+    }
+}
+
+/// What `schema infer` asks for.
+pub(crate) fn infer_request(args: &InferArgs, settings: &Settings) -> IngestRequest {
+    IngestRequest {
+        sources: args.sources.clone(),
+        format: args.format.clone(),
+        table: args.table.clone(),
+        time: args.time.clone(),
+        ..default_request(settings)
+    }
+}
+
 fn request(args: &IngestArgs, settings: &Settings) -> Result<IngestRequest> {
     let mut constants = BTreeMap::new();
     for (name, value) in &args.constants {
@@ -88,22 +123,15 @@ fn request(args: &IngestArgs, settings: &Settings) -> Result<IngestRequest> {
             Some(text) => parse_limit(text)?,
             None => QuarantineLimit::default(),
         },
-        memory_bytes: usize::try_from(settings.memory_bytes).unwrap_or(usize::MAX),
-        temp_dir: settings.temp_dir.clone(),
+        ..default_request(settings)
     })
 }
 
 /// A definition by the name of an embedded stream or from a TOML file.
 pub(crate) fn definition(name: &str) -> Result<Definition> {
-    if let Some(text) = embedded::get(name) {
-        return Definition::from_toml(text, &format!("{name}.toml"));
-    }
     let path = Path::new(name);
-    if path.extension().is_none() && !path.exists() {
-        return Err(Error::not_found(format!(
-            "no embedded stream is called \"{name}\" and there is no such file; there are {}",
-            embedded::NAMES.join(", ")
-        )));
+    if embedded::text(name).is_some() || (path.extension().is_none() && !path.exists()) {
+        return embedded::get(name);
     }
     let text = std::fs::read_to_string(path)
         .map_err(|e| Error::not_found(format!("cannot read the definition {name}: {e}")).with_source(e))?;
@@ -121,7 +149,7 @@ fn parse_limit(text: &str) -> Result<QuarantineLimit> {
     }
 }
 
-fn print(report: &IngestReport, settings: &Settings) -> anyhow::Result<()> {
+pub(crate) fn print(report: &IngestReport, settings: &Settings) -> anyhow::Result<()> {
     for table in &report.tables {
         output::text(&format!(
             "{}  version {}  {} rows  {} files  {}",
@@ -142,7 +170,7 @@ fn print(report: &IngestReport, settings: &Settings) -> anyhow::Result<()> {
         output::count(report.rows_duplicate),
         output::count(report.rows_skipped)
     ))?;
-    output::text(&format!("{}", speed(report)))?;
+    output::text(&speed(report))?;
     if report.rows_quarantined > 0 {
         output::text("refused records: downlake quarantine list")?;
     }

@@ -98,7 +98,7 @@ async fn store_definition(
     let stored = there.definition(lake).await?;
     let stored = stored.ok_or_else(|| Error::invalid(format!("table \"{name}\" has no definition of ours")))?;
     let mended = downlake_lake::schema::Definition { stream: name, ..mended.clone() };
-    let next = stored.definition.succeeded_by(&mended)?;
+    let next = stored.definition.succeed(&mended)?;
     there.store_definition(lake, &next).await?;
     Ok(())
 }

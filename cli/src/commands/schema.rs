@@ -24,13 +24,13 @@ pub(crate) async fn run(command: SchemaCommand, settings: &Settings) -> anyhow::
 
 async fn list(settings: &Settings) -> anyhow::Result<()> {
     let mut found = Vec::new();
-    for name in embedded::NAMES {
+    for name in embedded::names() {
         found.push(("embedded", ingest::definition(name)?, None));
     }
     if let Ok(lake) = wire::lake(settings).await {
         for name in lake.table_names(false).await? {
             let stored = table::open(&lake, &name).await?.definition(&lake).await?;
-            found.extend(stored.map(|s| ("lake", s.definition.as_ref().clone(), Some(s.number))));
+            found.extend(stored.map(|s| ("lake", s.definition, Some(s.number))));
         }
     }
     if settings.json {

@@ -58,7 +58,7 @@ async fn lake_to_read(settings: &Settings) -> anyhow::Result<Arc<Lake>> {
 /// A session over a lake, with raw files and, if allowed, writes.
 pub(crate) fn session(lake: &Arc<Lake>, settings: &Settings, writable: bool) -> anyhow::Result<Session> {
     let memory = usize::try_from(settings.memory_bytes).unwrap_or(usize::MAX);
-    let files = Arc::new(FileRowSource::new(settings.temp_dir.clone()));
+    let files = Arc::new(FileRowSource::new(settings.temp_dir.clone(), settings.cloud.clone()));
     let catalog = Arc::new(LakeCatalog::new(Arc::clone(lake), Some(files), memory / 2));
     let mut builder = SessionBuilder::new(catalog.clone())
         .with_memory_bytes(memory)

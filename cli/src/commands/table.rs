@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use downlake_lake::log::Snapshot;
+use downlake_lake::schema::near::nearest;
 use downlake_lake::table::{Lake, Table};
 use downlake_lake::{Error, Result};
 use serde::Serialize;
@@ -173,8 +174,7 @@ pub(crate) async fn open(lake: &Lake, name: &str) -> Result<Arc<Table>> {
         return Ok(table);
     }
     let names = lake.table_names(name.starts_with('_')).await?;
-    let near = downlake_lake::schema::near(name, names.iter().map(String::as_str));
-    let hint = match near {
+    let hint = match nearest(name, &names) {
         Some(near) => format!("; did you mean \"{near}\"?"),
         None if names.is_empty() => "; the lake has no tables yet".to_owned(),
         None => format!("; there are {}", names.join(", ")),

@@ -135,7 +135,7 @@ pub async fn probe(objects: &dyn ObjectStore, seams: &Seams) -> Result<ProbeRepo
 /// # Errors
 /// `Invalid`: the store is unfit; the message says what was seen.
 pub async fn ensure_probed(storage: &Storage, seams: &Seams) -> Result<ProbeReport> {
-    if let Some(known) = remembered(storage).await? {
+    if let Some(known) = kept_answer(storage).await? {
         return Ok(known);
     }
     let report = ProbeReport {
@@ -151,7 +151,7 @@ pub async fn ensure_probed(storage: &Storage, seams: &Seams) -> Result<ProbeRepo
 }
 
 /// The kept answer, if it speaks of this store and is good.
-async fn remembered(storage: &Storage) -> Result<Option<ProbeReport>> {
+pub async fn kept_answer(storage: &Storage) -> Result<Option<ProbeReport>> {
     let Some(bytes) = storage.read_small(&answer()).await? else {
         return Ok(None);
     };

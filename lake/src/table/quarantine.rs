@@ -190,7 +190,7 @@ fn times(rows: usize, value: i64) -> ArrayRef {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::AsArray;
+    use arrow::array::{Array, AsArray};
 
     fn context() -> RefusalContext {
         RefusalContext {

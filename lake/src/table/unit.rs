@@ -30,6 +30,16 @@ pub struct UnitIdentity {
 pub struct UnitKey(u128);
 
 impl UnitIdentity {
+    /// A request that is known by its identifier instead of its content.
+    pub fn request(target: &str, id: &str) -> UnitIdentity {
+        UnitIdentity {
+            target: target.to_owned(),
+            content_hash: *blake3::hash(id.as_bytes()).as_bytes(),
+            constants: BTreeMap::new(),
+            name: None,
+        }
+    }
+
     /// The key of this unit in one table.
     pub fn key_in(&self, table: &str) -> UnitKey {
         self.digest(b"table", table)
