@@ -7,8 +7,16 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Raw telemetry in, an open lake out, SQL on top.
 #[derive(Debug, Parser)]
-#[command(name = "downlake", version, about, max_term_width = 100, propagate_version = true)]
-#[command(after_help = "Start with `downlake demo`. Each command has its own help: downlake ingest --help")]
+#[command(
+    name = "downlake",
+    version,
+    about,
+    max_term_width = 100,
+    propagate_version = true
+)]
+#[command(
+    after_help = "Start with `downlake demo`. Each command has its own help: downlake ingest --help"
+)]
 pub(crate) struct Cli {
     /// Options of every command.
     #[command(flatten)]
@@ -22,7 +30,13 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct GlobalArgs {
     /// The lake: a path, memory://, s3://bucket/prefix, gs://..., az://...
-    #[arg(long, value_name = "URL", global = true, env = "DOWNLAKE_LAKE", default_value = "./lake")]
+    #[arg(
+        long,
+        value_name = "URL",
+        global = true,
+        env = "DOWNLAKE_LAKE",
+        default_value = "./lake"
+    )]
     pub(crate) lake: String,
     /// Do not wait for the disk: what landed survives the death of the process, not a power cut.
     #[arg(long, global = true)]
@@ -301,7 +315,9 @@ pub(crate) enum ConfigCommand {
 
 /// A size in bytes: `512`, `64KiB`, `384MiB`, `2GiB` (also `K`, `M`, `G`: powers of 1024; `kB`, `MB`, `GB`: of 1000).
 pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let scale: u64 = match unit.trim() {
         "" | "B" => 1,
@@ -312,15 +328,25 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
         "kB" | "KB" => 1_000,
         "MB" => 1_000_000,
         "GB" => 1_000_000_000,
-        other => return Err(format!("unknown unit \"{other}\", expected KiB, MiB, GiB, kB, MB or GB")),
+        other => {
+            return Err(format!(
+                "unknown unit \"{other}\", expected KiB, MiB, GiB, kB, MB or GB"
+            ));
+        }
     };
-    let number: u64 = number.parse().map_err(|_| format!("\"{text}\" is not a size such as 384MiB"))?;
-    number.checked_mul(scale).ok_or_else(|| format!("\"{text}\" is too large"))
+    let number: u64 = number
+        .parse()
+        .map_err(|_| format!("\"{text}\" is not a size such as 384MiB"))?;
+    number
+        .checked_mul(scale)
+        .ok_or_else(|| format!("\"{text}\" is too large"))
 }
 
 fn parse_pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
-        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.to_owned())),
+        Some((key, value)) if !key.trim().is_empty() => {
+            Ok((key.trim().to_owned(), value.to_owned()))
+        }
         _ => Err(format!("\"{text}\" is not a pair such as vehicle=A")),
     }
 }
@@ -328,9 +354,15 @@ fn parse_pair(text: &str) -> Result<(String, String), String> {
 fn parse_shard(text: &str) -> Result<(u32, u32), String> {
     let wrong = || format!("\"{text}\" is not a shard such as 1/4 (from 1/4 to 4/4)");
     let (index, count) = text.split_once('/').ok_or_else(wrong)?;
-    let (index, count) =
-        (index.parse::<u32>().map_err(|_| wrong())?, count.parse::<u32>().map_err(|_| wrong())?);
-    if index == 0 || index > count { Err(wrong()) } else { Ok((index, count)) }
+    let (index, count) = (
+        index.parse::<u32>().map_err(|_| wrong())?,
+        count.parse::<u32>().map_err(|_| wrong())?,
+    );
+    if index == 0 || index > count {
+        Err(wrong())
+    } else {
+        Ok((index, count))
+    }
 }
 
 #[cfg(test)]
@@ -345,7 +377,13 @@ mod tests {
 
     #[test]
     fn sizes() {
-        let good = [("0", 0), ("512", 512), ("64KiB", 65_536), ("384MiB", 402_653_184), ("1GB", 1_000_000_000)];
+        let good = [
+            ("0", 0),
+            ("512", 512),
+            ("64KiB", 65_536),
+            ("384MiB", 402_653_184),
+            ("1GB", 1_000_000_000),
+        ];
         for (text, bytes) in good {
             assert_eq!(parse_size(text), Ok(bytes), "{text}");
         }

@@ -31,10 +31,15 @@ fn main() -> ExitCode {
 
 /// Says what went wrong and returns the exit code.
 fn fail(error: &anyhow::Error, json: bool) -> u8 {
-    let Some(code) = exit_code(error) else { return 0 };
+    let Some(code) = exit_code(error) else {
+        return 0;
+    };
     let text = error_text(error);
     if json {
-        eprintln!("{}", serde_json::json!({ "error": text, "exit_code": code }));
+        eprintln!(
+            "{}",
+            serde_json::json!({ "error": text, "exit_code": code })
+        );
     } else {
         eprintln!("downlake: {text}");
         if code == ErrorKind::Internal.exit_code() {
@@ -55,12 +60,18 @@ fn exit_code(error: &anyhow::Error) -> Option<u8> {
             }
         }
     }
-    let ours = error.chain().find_map(|cause| cause.downcast_ref::<Error>());
+    let ours = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<Error>());
     if let Some(ours) = ours {
         return Some(ours.kind().exit_code());
     }
     let io = error.chain().any(|cause| cause.is::<std::io::Error>());
-    Some(if io { ErrorKind::Invalid.exit_code() } else { ErrorKind::Internal.exit_code() })
+    Some(if io {
+        ErrorKind::Invalid.exit_code()
+    } else {
+        ErrorKind::Internal.exit_code()
+    })
 }
 
 /// The message and those causes that add to it.
@@ -83,9 +94,18 @@ mod tests {
     fn the_kind_decides_the_exit_code() {
         let cases: [(anyhow::Error, Option<u8>); 5] = [
             (Error::invalid("x").into(), Some(2)),
-            (anyhow::Error::from(Error::corrupt("x")).context("reading"), Some(6)),
-            (std::io::Error::from(std::io::ErrorKind::BrokenPipe).into(), None),
-            (std::io::Error::from(std::io::ErrorKind::NotFound).into(), Some(2)),
+            (
+                anyhow::Error::from(Error::corrupt("x")).context("reading"),
+                Some(6),
+            ),
+            (
+                std::io::Error::from(std::io::ErrorKind::BrokenPipe).into(),
+                None,
+            ),
+            (
+                std::io::Error::from(std::io::ErrorKind::NotFound).into(),
+                Some(2),
+            ),
             (anyhow::anyhow!("x"), Some(70)),
         ];
         for (error, code) in cases {

@@ -17,11 +17,19 @@ pub(crate) struct Bar {
 impl Bar {
     pub(crate) fn new(quiet: bool) -> Bar {
         let visible = !quiet && std::io::stderr().is_terminal();
-        let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target = if visible {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
         let bar = ProgressBar::with_draw_target(Some(0), target);
         let style = "{msg}  {bar:24}  {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left";
         bar.set_style(ProgressStyle::with_template(style).expect("the template is valid"));
-        Bar { bar, quiet, said: Mutex::default() }
+        Bar {
+            bar,
+            quiet,
+            said: Mutex::default(),
+        }
     }
 
     /// Removes the bar.
@@ -35,7 +43,8 @@ impl Progress for Bar {
         self.bar.reset();
         self.bar.set_length(bytes);
         let name = source.rsplit('/').next().unwrap_or(source);
-        self.bar.set_message(format!("{}/{units} {name}", index + 1));
+        self.bar
+            .set_message(format!("{}/{units} {name}", index + 1));
     }
 
     fn advance(&self, bytes: u64, _records: u64) {
@@ -43,7 +52,11 @@ impl Progress for Bar {
     }
 
     fn notice(&self, text: &str) {
-        let first = self.said.lock().expect("no panic holds the lock").insert(text.to_owned());
+        let first = self
+            .said
+            .lock()
+            .expect("no panic holds the lock")
+            .insert(text.to_owned());
         if first && !self.quiet {
             self.bar.suspend(|| eprintln!("note: {text}"));
         }

@@ -62,10 +62,20 @@ impl Settings {
             fsync: !args.no_fsync,
             json: args.json,
             quiet: args.quiet,
-            memory_bytes: args.memory.map_or_else(default_memory, |bytes| bytes.max(MEMORY_MIN)),
-            memory_origin: if args.memory.is_some() { Origin::Flag } else { Origin::Default },
+            memory_bytes: args
+                .memory
+                .map_or_else(default_memory, |bytes| bytes.max(MEMORY_MIN)),
+            memory_origin: if args.memory.is_some() {
+                Origin::Flag
+            } else {
+                Origin::Default
+            },
             temp_dir: args.temp_dir.clone().unwrap_or_else(std::env::temp_dir),
-            temp_dir_origin: if args.temp_dir.is_some() { Origin::Flag } else { Origin::Default },
+            temp_dir_origin: if args.temp_dir.is_some() {
+                Origin::Flag
+            } else {
+                Origin::Default
+            },
             host: host_name(),
             cloud: cloud_environment(),
         }
@@ -74,19 +84,27 @@ impl Settings {
 
 /// An eighth of the machine, 384 MiB at most.
 fn default_memory() -> u64 {
-    let total = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
-        let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
-        line.split_ascii_whitespace().nth(1)?.parse::<u64>().ok()
-    });
-    total.map_or(MEMORY_DEFAULT_MAX, |kib| (kib * 1024 / 8).clamp(MEMORY_MIN, MEMORY_DEFAULT_MAX))
+    let total = std::fs::read_to_string("/proc/meminfo")
+        .ok()
+        .and_then(|text| {
+            let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
+            line.split_ascii_whitespace().nth(1)?.parse::<u64>().ok()
+        });
+    total.map_or(MEMORY_DEFAULT_MAX, |kib| {
+        (kib * 1024 / 8).clamp(MEMORY_MIN, MEMORY_DEFAULT_MAX)
+    })
 }
 
 fn host_name() -> String {
     let from_kernel = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
-    from_kernel.or_else(|| std::env::var("HOSTNAME").ok()).map_or_else(String::new, |h| h.trim().to_owned())
+    from_kernel
+        .or_else(|| std::env::var("HOSTNAME").ok())
+        .map_or_else(String::new, |h| h.trim().to_owned())
 }
 
 fn cloud_environment() -> Vec<(String, String)> {
     const PREFIXES: [&str; 4] = ["AWS_", "AZURE_", "GOOGLE_", "GCS_"];
-    std::env::vars().filter(|(name, _)| PREFIXES.iter().any(|p| name.starts_with(p))).collect()
+    std::env::vars()
+        .filter(|(name, _)| PREFIXES.iter().any(|p| name.starts_with(p)))
+        .collect()
 }

@@ -14,7 +14,8 @@ use crate::settings::Settings;
 /// Logs go to stderr: warnings, or what `DOWNLAKE_LOG` asks for.
 pub(crate) fn start_logging(quiet: bool) {
     let default = if quiet { "error" } else { "warn" };
-    let filter = EnvFilter::try_from_env("DOWNLAKE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    let filter =
+        EnvFilter::try_from_env("DOWNLAKE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -25,25 +26,37 @@ pub(crate) fn start_logging(quiet: bool) {
 
 /// The runtime of the process.
 pub(crate) fn runtime() -> std::io::Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
 }
 
 /// The store of the settings.
 pub(crate) fn storage(settings: &Settings) -> Result<Storage> {
-    let options = StorageOptions { fsync: settings.fsync, cloud: settings.cloud.clone() };
+    let options = StorageOptions {
+        fsync: settings.fsync,
+        cloud: settings.cloud.clone(),
+    };
     Storage::open(&settings.lake, &options)
 }
 
 /// The lake, which must exist.
 pub(crate) async fn lake(settings: &Settings) -> Result<Arc<Lake>> {
-    Lake::open(storage(settings)?, Seams::system(), lake_options(settings)).await.map(Arc::new)
+    Lake::open(storage(settings)?, Seams::system(), lake_options(settings))
+        .await
+        .map(Arc::new)
 }
 
 /// The lake, made where there is none.
 pub(crate) async fn lake_to_write(settings: &Settings) -> Result<Arc<Lake>> {
-    Lake::open_or_create(storage(settings)?, Seams::system(), lake_options(settings)).await.map(Arc::new)
+    Lake::open_or_create(storage(settings)?, Seams::system(), lake_options(settings))
+        .await
+        .map(Arc::new)
 }
 
 fn lake_options(settings: &Settings) -> LakeOptions {
-    LakeOptions { temp_dir: settings.temp_dir.clone(), host: settings.host.clone() }
+    LakeOptions {
+        temp_dir: settings.temp_dir.clone(),
+        host: settings.host.clone(),
+    }
 }

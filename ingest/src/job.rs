@@ -94,20 +94,35 @@ pub async fn ingest(
     let options = SourceOptions::with_cloud_options(request.cloud.clone());
     let found = source::discover(&request.sources, &options).await?;
     if found.passed_over > 0 {
-        progress.notice(&format!("{} names that begin with \".\" or \"_\" were passed over", found.passed_over));
+        progress.notice(&format!(
+            "{} names that begin with \".\" or \"_\" were passed over",
+            found.passed_over
+        ));
     }
     let target = target_name(request, &found.sources)?;
     let sources = select(found.sources, request.shard);
-    let mut job = Job { lake: Some(lake), request, progress, options, target, planned: None };
+    let mut job = Job {
+        lake: Some(lake),
+        request,
+        progress,
+        options,
+        target,
+        planned: None,
+    };
     let mut report = IngestReport::default();
     let mut opened = job.plan(&sources).await?;
     let units = sources.len();
     for (index, source) in sources.iter().enumerate() {
         if stop.asked() {
             lake.flush_ledger().await?;
-            return Err(Error::new(ErrorKind::Cancelled, "stopped; the same command again finishes the work"));
+            return Err(Error::new(
+                ErrorKind::Cancelled,
+                "stopped; the same command again finishes the work",
+            ));
         }
-        let end = job.unit(source, opened.remove(&index), (index, units)).await;
+        let end = job
+            .unit(source, opened.remove(&index), (index, units))
+            .await;
         report.add(&source.name(), end);
         job.progress.end();
     }
@@ -120,7 +135,9 @@ pub async fn ingest(
 
 /// The sources of one shard, by a hash of their names.
 fn select(sources: Vec<SourceRef>, shard: Option<(u32, u32)>) -> Vec<SourceRef> {
-    let Some((index, count)) = shard else { return sources };
+    let Some((index, count)) = shard else {
+        return sources;
+    };
     let mine = |source: &SourceRef| {
         let hash = blake3::hash(source.name().as_bytes());
         let bytes = hash.as_bytes();
@@ -137,11 +154,15 @@ fn target_name(request: &IngestRequest, sources: &[SourceRef]) -> Result<String>
         .or_else(|| request.definition.as_ref().map(|d| d.stream.clone()))
         .or_else(|| suggested_name(sources));
     let Some(name) = chosen else {
-        return Err(Error::invalid("the sources suggest no name for the table; give one with --table"));
+        return Err(Error::invalid(
+            "the sources suggest no name for the table; give one with --table",
+        ));
     };
     let name = fold_name(&name)?;
     if name.starts_with('_') {
-        return Err(Error::invalid(format!("table \"{name}\" begins with \"_\", which is kept for system tables")));
+        return Err(Error::invalid(format!(
+            "table \"{name}\" begins with \"_\", which is kept for system tables"
+        )));
     }
     match &request.prefix {
         Some(prefix) => fold_name(&format!("{prefix}_{name}")),
@@ -153,20 +174,27 @@ fn target_name(request: &IngestRequest, sources: &[SourceRef]) -> Result<String>
 pub fn fold_name(name: &str) -> Result<String> {
     let folded = names::fold(name).name;
     if folded.is_empty() {
-        return Err(Error::invalid(format!("\"{name}\" has no letter or digit to make a name of")));
+        return Err(Error::invalid(format!(
+            "\"{name}\" has no letter or digit to make a name of"
+        )));
     }
     Ok(folded)
 }
 
 fn suggested_name(sources: &[SourceRef]) -> Option<String> {
-    let [first, rest @ ..] = sources else { return None };
+    let [first, rest @ ..] = sources else {
+        return None;
+    };
     let own = stem(&first.name()).filter(|s| s != "-");
     if rest.iter().all(|s| stem(&s.name()) == own) {
         return own;
     }
     let folder = |s: &SourceRef| PathBuf::from(s.name()).parent().map(PathBuf::from);
     let mut common = folder(first)?;
-    while !rest.iter().all(|s| folder(s).is_some_and(|f| f.starts_with(&common))) {
+    while !rest
+        .iter()
+        .all(|s| folder(s).is_some_and(|f| f.starts_with(&common)))
+    {
         common = common.parent()?.to_owned();
     }
     common.file_name()?.to_str().map(str::to_owned)
@@ -193,19 +221,31 @@ struct Planned {
 ///
 /// # Errors
 /// Those of sources and inference; Invalid where there are no records.
-pub async fn infer_definition(request: &IngestRequest, progress: Arc<dyn Progress>) -> Result<Definition> {
+pub async fn infer_definition(
+    request: &IngestRequest,
+    progress: Arc<dyn Progress>,
+) -> Result<Definition> {
     let options = SourceOptions::with_cloud_options(request.cloud.clone());
     let sources = source::discover(&request.sources, &options).await?.sources;
     let target = target_name(request, &sources)?;
-    let job = Job { lake: None, request, progress, options, target, planned: None };
+    let job = Job {
+        lake: None,
+        request,
+        progress,
+        options,
+        target,
+        planned: None,
+    };
     let inferred = job.infer_all(&sources, &mut BTreeMap::new()).await?;
-    let inferred = inferred.ok_or_else(|| Error::invalid("the sources hold no records to infer a definition from"))?;
+    let inferred = inferred
+        .ok_or_else(|| Error::invalid("the sources hold no records to infer a definition from"))?;
     job.inferred_definition(inferred)
 }
 
 impl<'a> Job<'a> {
     fn lake(&self) -> Result<&'a Arc<Lake>> {
-        self.lake.ok_or_else(|| Error::internal("inference does not touch a lake"))
+        self.lake
+            .ok_or_else(|| Error::internal("inference does not touch a lake"))
     }
 
     /// Settles table and definition. A definition that is to be inferred
@@ -222,11 +262,16 @@ impl<'a> Job<'a> {
         let mut opened = BTreeMap::new();
         self.planned = match (&self.request.definition, stored) {
             (Some(given), stored) => Some(self.adopt(given, stored).await?),
-            (None, Some(stored)) => Some(stored),
+            (None, Some(stored)) => {
+                self.check_kept(&stored.definition.definition)?;
+                Some(stored)
+            }
             (None, None) => {
                 let inferred = self.infer_all(sources, &mut opened).await?;
                 match inferred {
-                    Some(inferred) => Some(self.create(&self.inferred_definition(inferred)?).await?),
+                    Some(inferred) => {
+                        Some(self.create(&self.inferred_definition(inferred)?).await?)
+                    }
                     None => None,
                 }
             }
@@ -236,7 +281,10 @@ impl<'a> Job<'a> {
 
     /// A given definition: the first of a table, the one that is stored, or its successor.
     async fn adopt(&self, given: &Definition, stored: Option<Planned>) -> Result<Planned> {
-        let mut given = Definition { stream: self.target.clone(), ..given.clone() };
+        let mut given = Definition {
+            stream: self.target.clone(),
+            ..given.clone()
+        };
         for name in self.constant_names() {
             if !given.constants.contains(&name) {
                 given.constants.push(name);
@@ -253,17 +301,65 @@ impl<'a> Job<'a> {
         }
     }
 
+    /// What was fixed when the table was made cannot be asked for differently now.
+    fn check_kept(&self, stored: &Definition) -> Result<()> {
+        let request = self.request;
+        let folded = |names: &[String]| {
+            let column = |name: &String| column_named(&stored.columns, name);
+            names.iter().map(column).collect::<Result<Vec<_>>>()
+        };
+        let refuse = |option: &str| {
+            Err(Error::invalid(format!(
+                "table \"{}\" was made with another {option}, which stays as it is; name another table with --table, or leave the option out",
+                stored.stream
+            )))
+        };
+        if let Some(expr) = &request.time
+            && parse_axis(expr, &stored.columns)? != stored.time
+        {
+            return refuse("--time");
+        }
+        if !request.sort_by.is_empty() && folded(&request.sort_by)? != stored.sort_by {
+            return refuse("--sort-by");
+        }
+        if !request.dedup_by.is_empty() && folded(&request.dedup_by)? != stored.dedup_by {
+            return refuse("--dedup-by");
+        }
+        match &request.received_at {
+            Some(name) if Some(column_named(&stored.columns, name)?) != stored.received_at => {
+                refuse("--received-at")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A source as a local file whose hash is known. Reads it off the async threads.
+    async fn open(&self, source: &SourceRef) -> Result<SourceFile> {
+        let file = source::open(source, &self.request.temp_dir, &self.options).await?;
+        let hashed = tokio::task::spawn_blocking(move || file.content_hash().map(|_| file)).await;
+        hashed.map_err(|e| Error::internal(format!("reading {} stopped: {e}", source.name())))?
+    }
+
     async fn create(&self, definition: &Definition) -> Result<Planned> {
         let table = self.lake()?.ensure_table(definition).await?;
-        let stored = table.definition(self.lake()?).await?.ok_or_else(|| foreign_table(&self.target))?;
-        Ok(Planned { table, definition: stored })
+        let stored = table
+            .definition(self.lake()?)
+            .await?
+            .ok_or_else(|| foreign_table(&self.target))?;
+        Ok(Planned {
+            table,
+            definition: stored,
+        })
     }
 
     /// Stores a definition that follows the table's.
     async fn succeed(&self, planned: Planned, next: Definition) -> Result<Planned> {
         let next = planned.definition.definition.succeed(&next)?;
         let definition = planned.table.store_definition(self.lake()?, &next).await?;
-        Ok(Planned { table: planned.table, definition })
+        Ok(Planned {
+            table: planned.table,
+            definition,
+        })
     }
 
     async fn infer_all(
@@ -274,7 +370,7 @@ impl<'a> Job<'a> {
         let mut all: Option<Inferred> = None;
         for (index, source) in sources.iter().enumerate() {
             self.progress.begin(&source.name(), 0, index, sources.len());
-            let file = source::open(source, &self.request.temp_dir, &self.options).await?;
+            let file = self.open(source).await?;
             let found = self.infer_one(&file, &InputLayout::default()).await?;
             opened.insert(index, file);
             for notice in &found.notices {
@@ -300,8 +396,16 @@ impl<'a> Job<'a> {
         done.map_err(|e| Error::internal(format!("inference stopped: {e}")))?
     }
 
-    fn format_of(&self, file: &SourceFile, definition: Option<&Definition>) -> Result<&'static Format> {
-        let named = self.request.format.as_deref().or_else(|| definition?.input.format.as_deref());
+    fn format_of(
+        &self,
+        file: &SourceFile,
+        definition: Option<&Definition>,
+    ) -> Result<&'static Format> {
+        let named = self
+            .request
+            .format
+            .as_deref()
+            .or_else(|| definition?.input.format.as_deref());
         match named {
             Some(name) => decode::format_by_name(name),
             None => decode::detect(&file.name, &file.head()?),
@@ -319,7 +423,12 @@ impl<'a> Job<'a> {
             Some(expr) => parse_axis(expr, &columns)?,
             None => default_axis(&columns)?,
         };
-        let folded = |names: &[String]| names.iter().map(|n| column_named(&columns, n)).collect::<Result<Vec<_>>>();
+        let folded = |names: &[String]| {
+            names
+                .iter()
+                .map(|n| column_named(&columns, n))
+                .collect::<Result<Vec<_>>>()
+        };
         let definition = Definition {
             stream: self.target.clone(),
             description: None,
@@ -330,8 +439,16 @@ impl<'a> Job<'a> {
             constants: self.constant_names(),
             sort_by: folded(&request.sort_by)?,
             dedup_by: folded(&request.dedup_by)?,
-            received_at: request.received_at.as_deref().map(|n| column_named(&columns, n)).transpose()?,
-            evolution: if request.strict { Evolution::Strict } else { Evolution::Add },
+            received_at: request
+                .received_at
+                .as_deref()
+                .map(|n| column_named(&columns, n))
+                .transpose()?,
+            evolution: if request.strict {
+                Evolution::Strict
+            } else {
+                Evolution::Add
+            },
             columns,
         };
         definition.check()?;
@@ -339,8 +456,14 @@ impl<'a> Job<'a> {
     }
 
     fn constant_names(&self) -> Vec<String> {
-        let from_path = self.request.from_path.iter().flat_map(|p| p.names().into_iter().map(str::to_owned));
-        let mut names: Vec<String> = from_path.chain(self.request.constants.keys().cloned()).collect();
+        let from_path = self
+            .request
+            .from_path
+            .iter()
+            .flat_map(|p| p.names().into_iter().map(str::to_owned));
+        let mut names: Vec<String> = from_path
+            .chain(self.request.constants.keys().cloned())
+            .collect();
         names.sort();
         names.dedup();
         names
@@ -352,7 +475,9 @@ impl<'a> Job<'a> {
         opened: Option<SourceFile>,
         place: (usize, usize),
     ) -> UnitEnd {
-        self.try_unit(source, opened, place).await.unwrap_or_else(UnitEnd::failed)
+        self.try_unit(source, opened, place)
+            .await
+            .unwrap_or_else(UnitEnd::failed)
     }
 
     async fn try_unit(
@@ -363,11 +488,14 @@ impl<'a> Job<'a> {
     ) -> Result<UnitEnd> {
         let file = match opened {
             Some(file) => file,
-            None => source::open(source, &self.request.temp_dir, &self.options).await?,
+            None => self.open(source).await?,
         };
         self.progress.begin(&file.name, file.size, index, units);
         let Some(planned) = self.planned.clone() else {
-            self.progress.notice(&format!("{} holds no records: there is nothing to land", &file.name));
+            self.progress.notice(&format!(
+                "{} holds no records: there is nothing to land",
+                &file.name
+            ));
             return Ok(UnitEnd::empty());
         };
         let identity = self.identity(source, &file)?;
@@ -392,6 +520,7 @@ impl<'a> Job<'a> {
                 max_quarantine: self.request.max_quarantine,
             },
             temp_dir: self.request.temp_dir.clone(),
+            json_lines: false,
             progress: Arc::clone(&self.progress),
         };
         let report: UnitReport = work.land().await?;
@@ -428,16 +557,27 @@ impl<'a> Job<'a> {
         for notice in &evolved.notices {
             self.progress.notice(notice);
         }
-        let definition = planned.table.store_definition(self.lake()?, &evolved.definition).await?;
-        Ok(Planned { table: planned.table, definition })
+        let definition = planned
+            .table
+            .store_definition(self.lake()?, &evolved.definition)
+            .await?;
+        Ok(Planned {
+            table: planned.table,
+            definition,
+        })
     }
 }
 
 /// A column `time` of timestamps is the axis; anything else has to be said.
 fn default_axis(columns: &[Column]) -> Result<TimeAxis> {
-    let is_instant = |kind: &ColumnType| matches!(kind, ColumnType::Timestamp | ColumnType::TimestampNs);
+    let is_instant =
+        |kind: &ColumnType| matches!(kind, ColumnType::Timestamp | ColumnType::TimestampNs);
     let is_axis = |c: &Column| c.name == names::TIME && is_instant(&c.kind);
-    if columns.iter().any(is_axis) { parse_axis(names::TIME, columns) } else { Ok(TimeAxis::None) }
+    if columns.iter().any(is_axis) {
+        parse_axis(names::TIME, columns)
+    } else {
+        Ok(TimeAxis::None)
+    }
 }
 
 fn column_named(columns: &[Column], name: &str) -> Result<String> {
@@ -445,7 +585,10 @@ fn column_named(columns: &[Column], name: &str) -> Result<String> {
     found.map(|c| c.name.clone()).ok_or_else(|| {
         let names: Vec<_> = columns.iter().map(|c| c.name.as_str()).collect();
         let near = did_you_mean(name, &names);
-        Error::invalid(format!("there is no column \"{name}\"{near}: there are {}", names.join(", ")))
+        Error::invalid(format!(
+            "there is no column \"{name}\"{near}: there are {}",
+            names.join(", ")
+        ))
     })
 }
 

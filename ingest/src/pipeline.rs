@@ -40,6 +40,8 @@ pub(crate) struct UnitWork {
     pub(crate) identity: UnitIdentity,
     pub(crate) limits: UnitLimits,
     pub(crate) temp_dir: PathBuf,
+    /// Each line of a JSON input is a record: see [`DecodeOptions`].
+    pub(crate) json_lines: bool,
     pub(crate) progress: Arc<dyn Progress>,
 }
 
@@ -64,7 +66,10 @@ impl UnitWork {
             operation: "INGEST",
         };
         let definition = Some(self.definition.clone());
-        let writer = self.lake.begin_unit(Arc::clone(&self.table), definition, spec).await?;
+        let writer = self
+            .lake
+            .begin_unit(Arc::clone(&self.table), definition, spec)
+            .await?;
         let runtime = Handle::current();
         let done = tokio::task::spawn_blocking(move || self.run(writer, &runtime)).await;
         done.map_err(|e| Error::internal(format!("the ingest of a unit stopped: {e}")))?
@@ -78,7 +83,8 @@ impl UnitWork {
                 return Err(error);
             }
         };
-        writer.set_format(StoredFraming::new(decoder.framing(), &self.identity.constants).to_json()?);
+        writer
+            .set_format(StoredFraming::new(decoder.framing(), &self.identity.constants).to_json()?);
         let (sender, receiver) = sync_channel(BATCHES_WAITING);
         let decoded = std::thread::scope(|threads| {
             let decoding = threads.spawn(move || decode(decoder, &sender));
@@ -86,7 +92,10 @@ impl UnitWork {
             // A decoder that is ahead of a writer that failed must not wait for it.
             drop(receiver);
             let decoding = decoding.join().unwrap_or_else(|_| {
-                Err(Error::internal(format!("decoding {} panicked", self.file.name)))
+                Err(Error::internal(format!(
+                    "decoding {} panicked",
+                    self.file.name
+                )))
             });
             (written, decoding)
         });
@@ -110,6 +119,7 @@ impl UnitWork {
         let options = DecodeOptions {
             source: self.file.name.clone(),
             batch_bytes: share.clamp(BATCH_BYTES_MIN, BATCH_BYTES_MAX),
+            json_lines: self.json_lines,
             ..DecodeOptions::default()
         };
         let input = self.file.input(self.format.access, &self.temp_dir)?;
@@ -131,12 +141,18 @@ impl UnitWork {
                 writer.abort();
                 return Err(error);
             }
-            self.progress.advance(self.file.bytes_read(), writer.records());
+            self.progress
+                .advance(self.file.bytes_read(), writer.records());
         }
         Ok(writer)
     }
 
-    fn write_batch(&self, writer: &mut UnitWriter, conform: &Conform, decoded: Decoded) -> Result<()> {
+    fn write_batch(
+        &self,
+        writer: &mut UnitWriter,
+        conform: &Conform,
+        decoded: Decoded,
+    ) -> Result<()> {
         writer.skip(decoded.skipped);
         for notice in &decoded.notices {
             self.progress.notice(notice);
@@ -147,7 +163,11 @@ impl UnitWork {
         let conformed = conform.apply(&decoded.batch)?;
         for refused in conformed.refused {
             let record = decoded.origins.record(refused.row);
-            writer.refuse(&refusal(Reject { record, reason: refused.reason, detail: refused.detail }))?;
+            writer.refuse(&refusal(Reject {
+                record,
+                reason: refused.reason,
+                detail: refused.detail,
+            }))?;
         }
         if conformed.batch.num_rows() > 0 {
             writer.write(&conformed.batch)?;
@@ -167,8 +187,20 @@ fn decode(mut decoder: Box<dyn Decoder>, out: &SyncSender<Decoded>) -> Result<()
 }
 
 fn refusal(reject: Reject) -> Refusal {
-    let RawRecord { byte_offset, line, packet_index, raw } = reject.record;
-    Refusal { byte_offset, line, packet_index, reason: reject.reason, detail: reject.detail, raw }
+    let RawRecord {
+        byte_offset,
+        line,
+        packet_index,
+        raw,
+    } = reject.record;
+    Refusal {
+        byte_offset,
+        line,
+        packet_index,
+        reason: reject.reason,
+        detail: reject.detail,
+        raw,
+    }
 }
 
 /// The table's name that a source's path suggests: its stem, folded.

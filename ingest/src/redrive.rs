@@ -4,6 +4,7 @@
 //! refuses again stands in `_quarantine` under its own landing. The rows land
 //! first, then the old records are marked; a rerun does what is missing.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -11,10 +12,10 @@ use std::sync::Arc;
 
 use downlake_lake::schema::store::StoredDefinition;
 use downlake_lake::schema::{Definition, InputLayout};
-use downlake_lake::table::Lake;
 use downlake_lake::table::append::QuarantineLimit;
 use downlake_lake::table::redrive::RefusedGroup;
 use downlake_lake::table::unit::UnitIdentity;
+use downlake_lake::table::{Lake, Table};
 use downlake_lake::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -104,10 +105,10 @@ pub async fn redrive(
 ) -> Result<Vec<Redriven>> {
     let mut done = Vec::new();
     for (group, (all, with_raw)) in lake.refused_groups(ingest_id, table).await? {
-        if with_raw == 0 {
+        let Some(target) = ready(lake, &group, &progress).await? else {
             continue;
-        }
-        let mut redriven = one(lake, &group, memory_bytes, temp_dir, &progress).await?;
+        };
+        let mut redriven = one(lake, &group, target, memory_bytes, temp_dir, &progress).await?;
         redriven.without_raw = all - with_raw;
         redriven.records = lake.mark_redriven(&group, redriven.redriven_as).await?;
         done.push(redriven);
@@ -115,24 +116,56 @@ pub async fn redrive(
     Ok(done)
 }
 
+/// The table and the definition of a group that can be tried again now.
+async fn ready(
+    lake: &Lake,
+    group: &RefusedGroup,
+    progress: &Arc<dyn Progress>,
+) -> Result<Option<(Arc<Table>, StoredDefinition)>> {
+    let name = &group.table_name;
+    let table = lake.table(name).await?.ok_or_else(|| {
+        Error::not_found(format!(
+            "landing {} was meant for \"{name}\", which does not exist",
+            group.ingest_id
+        ))
+    })?;
+    let definition = table
+        .definition(lake)
+        .await?
+        .ok_or_else(|| Error::invalid(format!("table \"{name}\" has no definition of ours")))?;
+    if group.definition_hash.as_deref() == Some(definition.definition.hash().as_str()) {
+        progress.notice(&format!(
+            "{} of \"{name}\": the definition that refused is still in force; mend it with --schema FILE",
+            group.source
+        ));
+        return Ok(None);
+    }
+    lake.reconcile(&table).await?;
+    if !lake.has_landed(group.ingest_id).await? {
+        progress.notice(&format!(
+            "{} of \"{name}\" did not land yet; ingest it again first",
+            group.source
+        ));
+        return Ok(None);
+    }
+    Ok(Some((table, definition)))
+}
+
 async fn one(
     lake: &Arc<Lake>,
     group: &RefusedGroup,
+    (table, definition): (Arc<Table>, StoredDefinition),
     memory_bytes: usize,
     temp_dir: &Path,
     progress: &Arc<dyn Progress>,
 ) -> Result<Redriven> {
     let framing: StoredFraming = serde_json::from_str(&group.format).map_err(|e| {
-        Error::corrupt(format!("landing {}: the framing {} is not understood: {e}", group.ingest_id, group.format))
+        Error::corrupt(format!(
+            "landing {}: the framing {} is not understood: {e}",
+            group.ingest_id, group.format
+        ))
     })?;
     let format = decode::format_by_name(&framing.format)?;
-    let table = lake.table(&group.table_name).await?;
-    let table = table.ok_or_else(|| {
-        Error::not_found(format!("landing {} was meant for \"{}\", which does not exist", group.ingest_id, group.table_name))
-    })?;
-    let definition = table.definition(lake).await?;
-    let definition = definition
-        .ok_or_else(|| Error::invalid(format!("table \"{}\" has no definition of ours", group.table_name)))?;
     let definition = StoredDefinition {
         definition: Definition {
             input: framing.layout(&definition.definition),
@@ -160,9 +193,16 @@ async fn one(
     };
     let state = lake.unit_state(&table, &identity).await?;
     if let Some(landed_as) = identity.key().landed_as(state) {
-        return Ok(Redriven { redriven_as: landed_as, already: true, ..redriven });
+        return Ok(Redriven {
+            redriven_as: landed_as,
+            already: true,
+            ..redriven
+        });
     }
-    let limits = UnitLimits { memory_bytes, max_quarantine: QuarantineLimit::Share(1.0) };
+    let limits = UnitLimits {
+        memory_bytes,
+        max_quarantine: QuarantineLimit::Share(1.0),
+    };
     let work = UnitWork {
         lake: Arc::clone(lake),
         table,
@@ -172,6 +212,7 @@ async fn one(
         identity,
         limits,
         temp_dir: temp_dir.to_owned(),
+        json_lines: true,
         progress: Arc::clone(progress),
     };
     let report = work.land().await?;
@@ -183,9 +224,18 @@ async fn one(
 }
 
 /// Writes a group's records to a local file that the format reads like a source.
-async fn spool(lake: &Lake, group: &RefusedGroup, framing: &StoredFraming, temp_dir: &Path) -> Result<SourceFile> {
+async fn spool(
+    lake: &Lake,
+    group: &RefusedGroup,
+    framing: &StoredFraming,
+    temp_dir: &Path,
+) -> Result<SourceFile> {
     let failed = |e: std::io::Error| {
-        Error::limit(format!("cannot spool refused records to {}: {e}", temp_dir.display())).with_source(e)
+        Error::limit(format!(
+            "cannot spool refused records to {}: {e}",
+            temp_dir.display()
+        ))
+        .with_source(e)
     };
     let mut file = tempfile::NamedTempFile::new_in(temp_dir).map_err(failed)?;
     {
@@ -193,11 +243,30 @@ async fn spool(lake: &Lake, group: &RefusedGroup, framing: &StoredFraming, temp_
         if let Some(header) = framing.header_line() {
             writeln!(out, "{header}").map_err(failed)?;
         }
+        let json = framing.delimiter.is_none();
         lake.refused_records(group, |raw| {
-            out.write_all(raw).and_then(|()| out.write_all(b"\n")).map_err(failed)
+            let record = if json {
+                one_line(raw)
+            } else {
+                Cow::Borrowed(raw)
+            };
+            out.write_all(&record)
+                .and_then(|()| out.write_all(b"\n"))
+                .map_err(failed)
         })
         .await?;
         out.flush().map_err(failed)?;
     }
     SourceFile::made(format!("redrive:{}", group.ingest_id), file)
+}
+
+/// A JSON record on one line: line ends between tokens mean nothing, and in
+/// strings they are not legal.
+fn one_line(raw: &[u8]) -> Cow<'_, [u8]> {
+    if raw.iter().any(|b| matches!(b, b'\n' | b'\r')) {
+        let blank = |b: &u8| if matches!(b, b'\n' | b'\r') { b' ' } else { *b };
+        Cow::Owned(raw.iter().map(blank).collect())
+    } else {
+        Cow::Borrowed(raw)
+    }
 }

@@ -119,10 +119,17 @@ impl IngestReport {
     }
 
     fn table(&mut self, name: &str) -> &mut TableLine {
-        let place = self.tables.iter().position(|t| t.table == name).unwrap_or_else(|| {
-            self.tables.push(TableLine { table: name.to_owned(), ..TableLine::default() });
-            self.tables.len() - 1
-        });
+        let place = self
+            .tables
+            .iter()
+            .position(|t| t.table == name)
+            .unwrap_or_else(|| {
+                self.tables.push(TableLine {
+                    table: name.to_owned(),
+                    ..TableLine::default()
+                });
+                self.tables.len() - 1
+            });
         &mut self.tables[place]
     }
 
@@ -143,11 +150,21 @@ impl IngestReport {
 
 impl UnitEnd {
     pub(crate) fn already(ingest_id: Option<i64>) -> UnitEnd {
-        UnitEnd { ingest_id, state: UnitState::Already, report: None, error: None, bytes_in: 0 }
+        UnitEnd {
+            ingest_id,
+            state: UnitState::Already,
+            report: None,
+            error: None,
+            bytes_in: 0,
+        }
     }
 
     pub(crate) fn landed(table: &str, report: UnitReport, bytes_in: u64) -> UnitEnd {
-        let state = if report.already { UnitState::Already } else { UnitState::Landed };
+        let state = if report.already {
+            UnitState::Already
+        } else {
+            UnitState::Landed
+        };
         UnitEnd {
             ingest_id: Some(report.ingest_id),
             state,
@@ -159,10 +176,22 @@ impl UnitEnd {
 
     /// An input without a single record, into a table that does not exist yet.
     pub(crate) fn empty() -> UnitEnd {
-        UnitEnd { ingest_id: None, state: UnitState::Landed, report: None, error: None, bytes_in: 0 }
+        UnitEnd {
+            ingest_id: None,
+            state: UnitState::Landed,
+            report: None,
+            error: None,
+            bytes_in: 0,
+        }
     }
 
     pub(crate) fn failed(error: Error) -> UnitEnd {
-        UnitEnd { ingest_id: None, state: UnitState::Failed, report: None, error: Some(error), bytes_in: 0 }
+        UnitEnd {
+            ingest_id: None,
+            state: UnitState::Failed,
+            report: None,
+            error: Some(error),
+            bytes_in: 0,
+        }
     }
 }

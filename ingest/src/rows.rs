@@ -56,21 +56,32 @@ impl RowSource for FileRowSource {
         let schema = definition.decoded_schema();
         let temp_dir = self.temp_dir.clone();
         let (sender, receiver) = mpsc::channel(BATCHES_WAITING);
-        tokio::task::spawn_blocking(move || decode_into(&file, &temp_dir, format, &definition, &sender));
+        tokio::task::spawn_blocking(move || {
+            decode_into(&file, &temp_dir, format, &definition, &sender)
+        });
         let batches = futures::stream::unfold(receiver, |mut receiver| async move {
             receiver.recv().await.map(|batch| (batch, receiver))
         });
-        Ok(Some(FileRows { schema, batches: batches.boxed() }))
+        Ok(Some(FileRows {
+            schema,
+            batches: batches.boxed(),
+        }))
     }
 }
 
 fn prepare(file: SourceFile, temp_dir: &Path) -> Result<(SourceFile, &'static Format, Definition)> {
     let format = decode::detect(&file.name, &file.head()?)?;
-    let options = InferOptions { source: file.name.clone(), ..InferOptions::default() };
+    let options = InferOptions {
+        source: file.name.clone(),
+        ..InferOptions::default()
+    };
     let inferred = (format.infer)(file.input(format.access, temp_dir)?, &options)?;
     let input = inferred.layout.clone();
     let (columns, _) = inferred.columns()?;
-    let definition = Definition { input, ..Definition::new("file", Origin::Inferred, columns) };
+    let definition = Definition {
+        input,
+        ..Definition::new("file", Origin::Inferred, columns)
+    };
     Ok((file, format, definition))
 }
 
@@ -81,8 +92,13 @@ fn decode_into(
     definition: &Definition,
     out: &mpsc::Sender<Result<arrow::array::RecordBatch>>,
 ) {
-    let options = DecodeOptions { source: file.name.clone(), ..DecodeOptions::default() };
-    let decoder = file.input(format.access, temp_dir).and_then(|input| (format.open)(input, definition, &options));
+    let options = DecodeOptions {
+        source: file.name.clone(),
+        ..DecodeOptions::default()
+    };
+    let decoder = file
+        .input(format.access, temp_dir)
+        .and_then(|input| (format.open)(input, definition, &options));
     let mut decoder = match decoder {
         Ok(decoder) => decoder,
         Err(error) => {

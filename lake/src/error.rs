@@ -180,6 +180,12 @@ fn judge_store(error: &object_store::Error) -> (ErrorKind, Option<&'static str>)
     }
 }
 
+/// Whether a local disk refused for a reason that waiting does not mend (full,
+/// read-only, no right to it).
+pub(crate) fn is_final_on_disk(error: &object_store::Error) -> bool {
+    judge_disk(error).is_some()
+}
+
 /// The same for errors that come from a local disk and that waiting does not mend.
 fn judge_disk(error: &object_store::Error) -> Option<(ErrorKind, Option<&'static str>)> {
     use std::io::ErrorKind as Io;

@@ -18,18 +18,20 @@ use downlake_lake::table::rows::RowSource;
 use downlake_lake::table::unit::UnitIdentity;
 use downlake_lake::table::{Lake, StoredDefinition, Table};
 use downlake_lake::{Error, Result};
-use futures::StreamExt;
 use object_store::ObjectStore;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
 
 use crate::catalog::{Catalog, Rows, TableSnapshot, WriteReport, WriteTarget, Writer};
-
-/// Batches that wait between the query and the writer.
-const BATCHES_WAITING: usize = 2;
+use crate::handover::{Handover, handover};
 
 /// Columns that every row gets from the lake and no statement gives.
-const OURS: [&str; 5] = [names::DATE, names::MONTH, names::YEAR, names::INGESTED_AT, names::INGEST_ID];
+const OURS: [&str; 5] = [
+    names::DATE,
+    names::MONTH,
+    names::YEAR,
+    names::INGESTED_AT,
+    names::INGEST_ID,
+];
 
 /// The column of a definition that becomes `_received_at`.
 const RECEIVED: &str = "received_at";
@@ -44,7 +46,11 @@ pub struct LakeCatalog {
 impl LakeCatalog {
     /// A lake; `files` opens raw files, `memory_bytes` bounds a write.
     pub fn new(lake: Arc<Lake>, files: Option<Arc<dyn RowSource>>, memory_bytes: usize) -> Self {
-        LakeCatalog { lake, files, memory_bytes }
+        LakeCatalog {
+            lake,
+            files,
+            memory_bytes,
+        }
     }
 }
 
@@ -65,7 +71,9 @@ impl Catalog for LakeCatalog {
     }
 
     async fn table(&self, name: &str, version: VersionAsked) -> Result<Option<TableSnapshot>> {
-        let Some(table) = self.lake.table(name).await? else { return Ok(None) };
+        let Some(table) = self.lake.table(name).await? else {
+            return Ok(None);
+        };
         let snapshot = table.log().snapshot_at(version).await?;
         let stored = table.definition(&self.lake).await?;
         let definition = stored.as_ref().map(|s| &s.definition);
@@ -80,27 +88,43 @@ impl Catalog for LakeCatalog {
 
     async fn file(&self, path: &str) -> Result<Option<Rows>> {
         let Some(files) = &self.files else {
-            return Err(Error::invalid(format!("file '{path}' cannot be read here: query a table of the lake")));
+            return Err(Error::invalid(format!(
+                "file '{path}' cannot be read here: query a table of the lake"
+            )));
         };
         let opened = files.open(path).await?;
-        Ok(opened.map(|rows| Rows { schema: rows.schema, batches: rows.batches }))
+        Ok(opened.map(|rows| Rows {
+            schema: rows.schema,
+            batches: rows.batches,
+        }))
     }
 }
 
 fn quoted_names(definition: &Definition) -> BTreeMap<String, String> {
     let differs = |c: &&Column| c.source != c.name;
     let named = |c: &Column| (c.source.clone(), definition.stored_name(&c.name).to_owned());
-    definition.columns.iter().filter(differs).map(named).collect()
+    definition
+        .columns
+        .iter()
+        .filter(differs)
+        .map(named)
+        .collect()
 }
 
 #[async_trait]
 impl Writer for LakeCatalog {
     async fn write(&self, target: WriteTarget, rows: Rows) -> Result<WriteReport> {
         let (table, definition) = match target {
-            WriteTarget::Create { table, if_not_exists } => {
+            WriteTarget::Create {
+                table,
+                if_not_exists,
+            } => {
                 if let Some(there) = self.lake.table(&table).await? {
                     if if_not_exists {
-                        return Ok(WriteReport { rows: 0, version: there.snapshot().version });
+                        return Ok(WriteReport {
+                            rows: 0,
+                            version: there.snapshot().version,
+                        });
                     }
                     return Err(Error::invalid(format!(
                         "table \"{table}\" exists; INSERT INTO adds to it, CREATE TABLE IF NOT EXISTS leaves it"
@@ -112,7 +136,8 @@ impl Writer for LakeCatalog {
             }
             WriteTarget::Append { table } => {
                 let there = self.lake.table(&table).await?;
-                let there = there.ok_or_else(|| Error::not_found(format!("there is no table \"{table}\"")))?;
+                let there = there
+                    .ok_or_else(|| Error::not_found(format!("there is no table \"{table}\"")))?;
                 self.stored(there).await?
             }
         };
@@ -132,7 +157,12 @@ impl LakeCatalog {
         Ok((table, stored))
     }
 
-    async fn land(&self, table: Arc<Table>, definition: StoredDefinition, rows: Rows) -> Result<WriteReport> {
+    async fn land(
+        &self,
+        table: Arc<Table>,
+        definition: StoredDefinition,
+        rows: Rows,
+    ) -> Result<WriteReport> {
         let mapping = Mapping::new(&definition.definition, &rows.schema)?;
         // Each statement is a request of its own; nothing else has its number.
         let id = self.lake.seams().new_id();
@@ -144,34 +174,36 @@ impl LakeCatalog {
             memory_bytes: self.memory_bytes,
             operation: "SQL",
         };
-        let writer = self.lake.begin_unit(table, Some(definition.clone()), spec).await?;
+        let writer = self
+            .lake
+            .begin_unit(table, Some(definition.clone()), spec)
+            .await?;
         let conform = Conform::new(
             &definition.definition,
             &UnitColumns {
                 // Replaced row by row: see `Mapping::with_constants`.
-                constants: definition.definition.constants.iter().map(|c| (c.clone(), String::new())).collect(),
+                constants: definition
+                    .definition
+                    .constants
+                    .iter()
+                    .map(|c| (c.clone(), String::new()))
+                    .collect(),
                 ingest_id: writer.ingest_id(),
                 ingested_at_micros: writer.started_at_micros(),
                 received_at: ReceivedAt::Data,
             },
         )?;
         let runtime = Handle::current();
-        let (sender, receiver) = mpsc::channel(BATCHES_WAITING);
-        let writing = tokio::task::spawn_blocking(move || write(writer, &conform, &mapping, receiver, &runtime));
-        forward(rows, sender).await;
-        let report = writing.await.map_err(|e| Error::internal(format!("writing rows stopped: {e}")))??;
+        let (sender, receiver) = handover();
+        let writing = tokio::task::spawn_blocking(move || {
+            write(writer, &conform, &mapping, receiver, &runtime)
+        });
+        sender.send_all(rows).await;
+        let report = writing
+            .await
+            .map_err(|e| Error::internal(format!("writing rows stopped: {e}")))??;
         self.lake.flush_ledger().await?;
         Ok(report)
-    }
-}
-
-/// Hands the rows to the writer until they end, fail, or are not wanted any more.
-async fn forward(mut rows: Rows, sender: mpsc::Sender<Result<RecordBatch>>) {
-    while let Some(batch) = rows.batches.next().await {
-        let failed = batch.is_err();
-        if sender.send(batch).await.is_err() || failed {
-            return;
-        }
     }
 }
 
@@ -179,24 +211,40 @@ fn write(
     mut writer: UnitWriter,
     conform: &Conform,
     mapping: &Mapping,
-    mut batches: mpsc::Receiver<Result<RecordBatch>>,
+    mut batches: Handover,
     runtime: &Handle,
 ) -> Result<WriteReport> {
-    while let Some(batch) = batches.blocking_recv() {
-        if let Err(error) = batch.and_then(|batch| write_batch(&mut writer, conform, mapping, &batch)) {
+    loop {
+        let written = match batches.next() {
+            Ok(None) => break,
+            Ok(Some(batch)) => write_batch(&mut writer, conform, mapping, &batch),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = written {
             writer.abort();
             return Err(error);
         }
     }
     let report = writer.commit(runtime)?;
-    Ok(WriteReport { rows: report.rows_committed, version: report.version })
+    Ok(WriteReport {
+        rows: report.rows_committed,
+        version: report.version,
+    })
 }
 
-fn write_batch(writer: &mut UnitWriter, conform: &Conform, mapping: &Mapping, batch: &RecordBatch) -> Result<()> {
+fn write_batch(
+    writer: &mut UnitWriter,
+    conform: &Conform,
+    mapping: &Mapping,
+    batch: &RecordBatch,
+) -> Result<()> {
     let conformed = conform.apply(&mapping.decoded(batch)?)?;
     if let Some(refused) = conformed.refused.first() {
         let row = writer.records() + refused.row as u64 + 1;
-        return Err(Error::invalid(format!("row {row} is refused: {} ({})", refused.detail, refused.reason)));
+        return Err(Error::invalid(format!(
+            "row {row} is refused: {} ({})",
+            refused.detail, refused.reason
+        )));
     }
     writer.write(&mapping.with_constants(conformed.batch, batch)?)
 }
@@ -217,7 +265,9 @@ impl Mapping {
         let companions = |name: &str| companion_of(definition, name);
         for field in given.fields() {
             let name = field.name();
-            let ours = OURS.contains(&name.as_str()) || definition.constants.contains(name) || companions(name);
+            let ours = OURS.contains(&name.as_str())
+                || definition.constants.contains(name)
+                || companions(name);
             if !ours && !known.contains(name) {
                 return Err(Error::invalid(format!(
                     "table \"{}\" has no column \"{name}\"; it has {}",
@@ -228,9 +278,14 @@ impl Mapping {
         }
         let place = |name: &String| given.index_of(name).ok();
         let constants = definition.constants.iter().map(|name| {
-            place(name).map(|place| (name.clone(), place)).ok_or_else(|| {
-                Error::invalid(format!("column \"{name}\" of \"{}\" needs a value in every row", definition.stream))
-            })
+            place(name)
+                .map(|place| (name.clone(), place))
+                .ok_or_else(|| {
+                    Error::invalid(format!(
+                        "column \"{name}\" of \"{}\" needs a value in every row",
+                        definition.stream
+                    ))
+                })
         });
         Ok(Mapping {
             decoded: definition.decoded_schema(),
@@ -242,16 +297,27 @@ impl Mapping {
     /// The columns of the definition, NULL where the statement gives none.
     fn decoded(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let rows = batch.num_rows();
-        let columns = self.places.iter().zip(self.decoded.fields()).map(|(place, field)| -> Result<ArrayRef> {
-            let Some(place) = place else { return Ok(new_null_array(field.data_type(), rows)) };
-            let strict = CastOptions { safe: false, ..CastOptions::default() };
-            cast_with_options(batch.column(*place), field.data_type(), &strict).map_err(|e| {
-                Error::invalid(format!("column \"{}\": {e}", field.name())).with_source(e)
-            })
-        });
+        let columns = self.places.iter().zip(self.decoded.fields()).map(
+            |(place, field)| -> Result<ArrayRef> {
+                let Some(place) = place else {
+                    return Ok(new_null_array(field.data_type(), rows));
+                };
+                let strict = CastOptions {
+                    safe: false,
+                    ..CastOptions::default()
+                };
+                cast_with_options(batch.column(*place), field.data_type(), &strict).map_err(|e| {
+                    Error::invalid(format!("column \"{}\": {e}", field.name())).with_source(e)
+                })
+            },
+        );
         let columns = columns.collect::<Result<Vec<_>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.decoded), columns, &options)?)
+        Ok(RecordBatch::try_new_with_options(
+            Arc::clone(&self.decoded),
+            columns,
+            &options,
+        )?)
     }
 
     /// Puts each row's own constants into rows that the conform step made.
@@ -266,8 +332,13 @@ impl Mapping {
 
 /// Whether a column is derived from another: `x__ns`, or `x__raw` of an enumeration.
 fn companion_of(definition: &Definition, name: &str) -> bool {
-    let derived = definition.columns.iter().flat_map(|c| c.stored_fields().into_iter().skip(1));
-    derived.map(|f| f.name().clone()).any(|derived| derived == name)
+    let derived = definition
+        .columns
+        .iter()
+        .flat_map(|c| c.stored_fields().into_iter().skip(1));
+    derived
+        .map(|f| f.name().clone())
+        .any(|derived| derived == name)
 }
 
 /// The definition of a table made from a query: exact types; a timestamp `time` is the axis.
@@ -285,11 +356,17 @@ fn definition_of(table: &str, schema: &Schema) -> Result<Definition> {
         let folded = names::fold(name);
         let kind = ColumnType::from_arrow(field.data_type())
             .map_err(|e| e.context(format!("column \"{name}\"")))?;
-        let stored = if name == names::RECEIVED_AT { RECEIVED.to_owned() } else { folded.name };
+        let stored = if name == names::RECEIVED_AT {
+            RECEIVED.to_owned()
+        } else {
+            folded.name
+        };
         columns.push(Column::new(stored, name, kind));
     }
     if columns.is_empty() {
-        return Err(Error::invalid(format!("the query for table \"{table}\" gives no columns")));
+        return Err(Error::invalid(format!(
+            "the query for table \"{table}\" gives no columns"
+        )));
     }
     let received = columns.iter().any(|c| c.name == RECEIVED);
     let mut definition = Definition::new(table, Origin::Given, columns);

@@ -173,17 +173,11 @@ fn cast_column(column: &ArrayRef, field: &Field) -> Result<ArrayRef> {
 
 /// `COPY TO`: the file appears under its name only when it is whole and
 /// synced. Returns its rows.
-pub(crate) async fn copy(mut rows: Rows, path: PathBuf, format: Format) -> Result<u64> {
-    let (sender, receiver) = mpsc::channel(COPY_QUEUE);
+pub(crate) async fn copy(rows: Rows, path: PathBuf, format: Format) -> Result<u64> {
+    let (sender, received) = handover();
     let schema = Arc::clone(&rows.schema);
-    let file = tokio::task::spawn_blocking(move || write_file(&path, format, &schema, receiver));
-    while let Some(batch) = rows.batches.next().await {
-        let failed = batch.is_err();
-        if sender.send(batch).await.is_err() || failed {
-            break;
-        }
-    }
-    drop(sender);
+    let file = tokio::task::spawn_blocking(move || write_file(&path, format, &schema, received));
+    sender.send_all(rows).await;
     file.await
         .map_err(|error| Error::internal(format!("copy: {error}")).with_source(error))?
 }
@@ -192,7 +186,7 @@ fn write_file(
     path: &Path,
     format: Format,
     schema: &SchemaRef,
-    mut batches: mpsc::Receiver<Result<RecordBatch>>,
+    mut batches: Handover,
 ) -> Result<u64> {
     let partial = partial_path(path)?;
     let written = (|| {
@@ -218,12 +212,11 @@ fn write_batches(
     out: &mut (dyn Write + Send),
     format: Format,
     schema: &SchemaRef,
-    batches: &mut mpsc::Receiver<Result<RecordBatch>>,
+    batches: &mut Handover,
 ) -> Result<u64> {
     let mut writer = output::writer(format, schema, out, &OutputOptions::default())?;
     let mut rows = 0;
-    while let Some(batch) = batches.blocking_recv() {
-        let batch = batch?;
+    while let Some(batch) = batches.next()? {
         rows += batch.num_rows() as u64;
         writer.write(&batch)?;
     }

@@ -18,20 +18,34 @@ fn show(settings: &Settings) -> anyhow::Result<()> {
     let entries = [
         ("lake", settings.lake.clone(), settings.lake_origin),
         ("fsync", settings.fsync.to_string(), flag(!settings.fsync)),
-        ("memory", settings.memory_bytes.to_string(), settings.memory_origin),
-        ("temp_dir", settings.temp_dir.display().to_string(), settings.temp_dir_origin),
+        (
+            "memory",
+            settings.memory_bytes.to_string(),
+            settings.memory_origin,
+        ),
+        (
+            "temp_dir",
+            settings.temp_dir.display().to_string(),
+            settings.temp_dir_origin,
+        ),
         ("quiet", settings.quiet.to_string(), flag(settings.quiet)),
         ("json", settings.json.to_string(), flag(settings.json)),
         ("host", settings.host.clone(), Origin::Default),
     ];
     // Values of cloud options are credentials more often than not.
-    let cloud: Vec<_> = settings.cloud.iter().map(|(name, _)| name.clone()).collect();
+    let cloud: Vec<_> = settings
+        .cloud
+        .iter()
+        .map(|(name, _)| name.clone())
+        .collect();
     if settings.json {
         let mut all: Vec<_> = entries
             .iter()
             .map(|(name, value, origin)| json!({"setting": name, "value": value, "origin": origin.as_str()}))
             .collect();
-        all.push(json!({"setting": "cloud", "value": cloud, "origin": Origin::Environment.as_str()}));
+        all.push(
+            json!({"setting": "cloud", "value": cloud, "origin": Origin::Environment.as_str()}),
+        );
         return output::json(&all);
     }
     let mut rows: Vec<_> = entries
@@ -39,7 +53,11 @@ fn show(settings: &Settings) -> anyhow::Result<()> {
         .map(|(name, value, origin)| vec![name.to_owned(), value, origin.as_str().to_owned()])
         .collect();
     if !cloud.is_empty() {
-        rows.push(vec!["cloud".into(), cloud.join(", "), Origin::Environment.as_str().into()]);
+        rows.push(vec![
+            "cloud".into(),
+            cloud.join(", "),
+            Origin::Environment.as_str().into(),
+        ]);
     }
     output::columns(&["setting", "value", "origin"], &[], &rows)
 }

@@ -41,7 +41,11 @@ pub(crate) async fn run(args: DemoArgs, settings: &Settings) -> anyhow::Result<u
         output::count(written.rows),
         raw.display()
     ))?;
-    let settings = Settings { lake: lake_dir.display().to_string(), json: false, ..settings.clone() };
+    let settings = Settings {
+        lake: lake_dir.display().to_string(),
+        json: false,
+        ..settings.clone()
+    };
     let lake = wire::lake_to_write(&settings).await?;
     for (folder, table) in [("flights", "flights"), ("stand", "stand")] {
         let request = request(&raw.join(folder), table, &settings);
@@ -57,7 +61,13 @@ pub(crate) async fn run(args: DemoArgs, settings: &Settings) -> anyhow::Result<u
         output::text(&format!("{question}\n  {statement}"))?;
         for statement in parse(statement)? {
             if let Outcome::Rows(rows) = session.run(&statement, &Cancel::default()).await? {
-                sql::write(rows, Format::Table, &OutputOptions::default(), &mut std::io::stdout()).await?;
+                sql::write(
+                    rows,
+                    Format::Table,
+                    &OutputOptions::default(),
+                    &mut std::io::stdout(),
+                )
+                .await?;
             }
         }
         output::text("")?;

@@ -21,18 +21,30 @@ struct Finding {
 
 impl Finding {
     fn good(check: &'static str, found: impl Into<String>) -> Finding {
-        Finding { check, good: true, found: found.into() }
+        Finding {
+            check,
+            good: true,
+            found: found.into(),
+        }
     }
 
     fn bad(check: &'static str, found: impl ToString) -> Finding {
-        Finding { check, good: false, found: found.to_string() }
+        Finding {
+            check,
+            good: false,
+            found: found.to_string(),
+        }
     }
 }
 
 pub(crate) async fn run(settings: &Settings) -> anyhow::Result<u8> {
     let mut findings = vec![Finding::good(
         "software",
-        format!("downlake {} on {}", env!("CARGO_PKG_VERSION"), std::env::consts::OS),
+        format!(
+            "downlake {} on {}",
+            env!("CARGO_PKG_VERSION"),
+            std::env::consts::OS
+        ),
     )];
     let storage = wire::storage(settings)?;
     findings.push(Finding::good("lake", storage.url().to_string()));
@@ -77,7 +89,10 @@ async fn store_answer(storage: &Storage) -> Finding {
     match kept_answer(storage).await {
         Ok(Some(report)) => Finding::good(
             "store",
-            format!("{} creates without races: {} rounds of {} writers", report.endpoint, report.rounds, report.writers),
+            format!(
+                "{} creates without races: {} rounds of {} writers",
+                report.endpoint, report.rounds, report.writers
+            ),
         ),
         Ok(None) => Finding::good("store", "not probed yet: the first write does"),
         Err(error) => Finding::bad("store", error),
@@ -89,7 +104,11 @@ async fn latency(storage: &Storage) -> Finding {
     match storage.objects().list_with_delimiter(None).await {
         Ok(listing) => Finding::good(
             "list",
-            format!("{} folders in {:.1} ms", listing.common_prefixes.len(), started.elapsed().as_secs_f64() * 1e3),
+            format!(
+                "{} folders in {:.1} ms",
+                listing.common_prefixes.len(),
+                started.elapsed().as_secs_f64() * 1e3
+            ),
         ),
         Err(error) => Finding::bad("list", error),
     }
@@ -106,16 +125,24 @@ fn clock() -> Finding {
     if (wall - steady).abs() < 10_000 {
         Finding::good("clock", format!("{now}, steady"))
     } else {
-        Finding::bad("clock", format!("{now}; it moved {wall} us while {steady} us passed"))
+        Finding::bad(
+            "clock",
+            format!("{now}; it moved {wall} us while {steady} us passed"),
+        )
     }
 }
 
 fn temp_dir(settings: &Settings) -> Finding {
     let dir = &settings.temp_dir;
-    let written = tempfile::Builder::new().prefix("downlake-doctor").tempfile_in(dir);
+    let written = tempfile::Builder::new()
+        .prefix("downlake-doctor")
+        .tempfile_in(dir);
     match written {
         Ok(_) => Finding::good("temp", format!("{} takes files", dir.display())),
-        Err(error) => Finding::bad("temp", format!("{}: {error}; name another with --temp-dir", dir.display())),
+        Err(error) => Finding::bad(
+            "temp",
+            format!("{}: {error}; name another with --temp-dir", dir.display()),
+        ),
     }
 }
 

@@ -36,7 +36,11 @@ pub(crate) async fn run(args: IngestArgs, settings: &Settings) -> anyhow::Result
     }
     match &report.first_error {
         Some(error) => {
-            let failed = report.units.iter().filter(|u| u.state == UnitState::Failed).count();
+            let failed = report
+                .units
+                .iter()
+                .filter(|u| u.state == UnitState::Failed)
+                .count();
             let units = report.units.len();
             eprintln!("downlake: {failed} of {units} source units failed; first: {error}");
             Ok(error.kind().exit_code())
@@ -111,7 +115,11 @@ fn request(args: &IngestArgs, settings: &Settings) -> Result<IngestRequest> {
         table: args.table.clone(),
         prefix: args.prefix.clone(),
         constants,
-        from_path: args.from_path.as_deref().map(PathPattern::parse).transpose()?,
+        from_path: args
+            .from_path
+            .as_deref()
+            .map(PathPattern::parse)
+            .transpose()?,
         time: args.time.clone(),
         sort_by: args.sort_by.clone(),
         dedup_by: args.dedup_by.clone(),
@@ -133,17 +141,26 @@ pub(crate) fn definition(name: &str) -> Result<Definition> {
     if embedded::text(name).is_some() || (path.extension().is_none() && !path.exists()) {
         return embedded::get(name);
     }
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| Error::not_found(format!("cannot read the definition {name}: {e}")).with_source(e))?;
+    let text = std::fs::read_to_string(path).map_err(|e| {
+        Error::not_found(format!("cannot read the definition {name}: {e}")).with_source(e)
+    })?;
     Definition::from_toml(&text, name)
 }
 
 fn parse_limit(text: &str) -> Result<QuarantineLimit> {
-    let wrong = || Error::invalid(format!("--max-quarantine {text} is neither a count of rows nor a share such as 5%"));
+    let wrong = || {
+        Error::invalid(format!(
+            "--max-quarantine {text} is neither a count of rows nor a share such as 5%"
+        ))
+    };
     match text.strip_suffix('%') {
         Some(percent) => {
             let percent: f64 = percent.trim().parse().map_err(|_| wrong())?;
-            if (0.0..=100.0).contains(&percent) { Ok(QuarantineLimit::Share(percent / 100.0)) } else { Err(wrong()) }
+            if (0.0..=100.0).contains(&percent) {
+                Ok(QuarantineLimit::Share(percent / 100.0))
+            } else {
+                Err(wrong())
+            }
         }
         None => text.parse().map(QuarantineLimit::Rows).map_err(|_| wrong()),
     }
@@ -160,7 +177,11 @@ pub(crate) fn print(report: &IngestReport, settings: &Settings) -> anyhow::Resul
             output::bytes(table.bytes_out)
         ))?;
     }
-    let states: Vec<_> = report.states().iter().map(|(name, n)| format!("{n} {name}")).collect();
+    let states: Vec<_> = report
+        .states()
+        .iter()
+        .map(|(name, n)| format!("{n} {name}"))
+        .collect();
     output::text(&format!("units  {}", states.join(", ")))?;
     output::text(&format!(
         "rows   {} in = {} committed + {} quarantined + {} duplicate + {} skipped",
@@ -196,6 +217,8 @@ fn speed(report: &IngestReport) -> String {
 fn peak_rss_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("VmHWM:"));
-    let kib = line.and_then(|l| l.split_ascii_whitespace().nth(1)).and_then(|n| n.parse::<u64>().ok());
+    let kib = line
+        .and_then(|l| l.split_ascii_whitespace().nth(1))
+        .and_then(|n| n.parse::<u64>().ok());
     kib.unwrap_or(0) * 1024
 }

@@ -48,8 +48,12 @@ async fn interrupted() -> u8 {
     let Ok(mut terminate) = signal(SignalKind::terminate()) else {
         return std::future::pending().await;
     };
-    tokio::select! {
+    let code = tokio::select! {
         Ok(()) = tokio::signal::ctrl_c() => 130,
         _ = terminate.recv() => 143,
-    }
+    };
+    eprintln!(
+        "downlake: interrupted; what landed stays, and the same command again finishes the work"
+    );
+    code
 }

@@ -22,15 +22,26 @@ pub(crate) fn text(text: &str) -> anyhow::Result<()> {
 pub(crate) fn columns(header: &[&str], right: &[&str], rows: &[Vec<String>]) -> anyhow::Result<()> {
     let width_of = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.chain([header[column].chars().count()]).max().unwrap_or(0)
+        cells
+            .chain([header[column].chars().count()])
+            .max()
+            .unwrap_or(0)
     };
     let widths: Vec<_> = (0..header.len()).map(width_of).collect();
     let mut out = std::io::stdout().lock();
     let head: Vec<_> = header.iter().map(|&h| h.to_owned()).collect();
     for row in std::iter::once(&head).chain(rows) {
-        let cells = row.iter().zip(&widths).zip(header).map(|((cell, &width), name)| {
-            if right.contains(name) { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
-        });
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .zip(header)
+            .map(|((cell, &width), name)| {
+                if right.contains(name) {
+                    format!("{cell:>width$}")
+                } else {
+                    format!("{cell:<width$}")
+                }
+            });
         writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
     }
     Ok(())
@@ -79,11 +90,21 @@ mod tests {
 
     #[test]
     fn numbers_for_people() {
-        let counts = [(0, "0"), (999, "999"), (1_000, "1,000"), (2_031_246, "2,031,246")];
+        let counts = [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (2_031_246, "2,031,246"),
+        ];
         for (number, text) in counts {
             assert_eq!(count(number), text);
         }
-        let sizes = [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (u64::MAX, "16384.0 PiB")];
+        let sizes = [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1536, "1.5 KiB"),
+            (u64::MAX, "16384.0 PiB"),
+        ];
         for (number, text) in sizes {
             assert_eq!(bytes(number), text);
         }

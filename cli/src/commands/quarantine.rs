@@ -33,8 +33,18 @@ async fn list(settings: &Settings) -> anyhow::Result<()> {
 async fn show(filter: &QuarantineFilter, settings: &Settings) -> anyhow::Result<()> {
     let mut conditions = vec!["true".to_owned()];
     conditions.extend(filter.ingest_id.map(|id| format!("ingest_id = {id}")));
-    conditions.extend(filter.table.as_deref().map(|t| format!("table_name = {}", literal(t))));
-    conditions.extend(filter.reason.as_deref().map(|r| format!("reason = {}", literal(r))));
+    conditions.extend(
+        filter
+            .table
+            .as_deref()
+            .map(|t| format!("table_name = {}", literal(t))),
+    );
+    conditions.extend(
+        filter
+            .reason
+            .as_deref()
+            .map(|r| format!("reason = {}", literal(r))),
+    );
     let statement = format!(
         "SELECT ingest_id, table_name, source, line, byte_offset, reason, detail, raw, redriven_as \
          FROM _quarantine WHERE {} ORDER BY at DESC, ingest_id, byte_offset LIMIT {}",
@@ -51,10 +61,16 @@ fn literal(text: &str) -> String {
 async fn query(statement: &str, settings: &Settings) -> anyhow::Result<()> {
     let lake = wire::lake(settings).await?;
     if lake.table("_quarantine").await?.is_none() {
-        return if settings.json { output::text("[]") } else { output::text("nothing was ever refused") };
+        return if settings.json {
+            output::text("[]")
+        } else {
+            output::text("nothing was ever refused")
+        };
     }
     let session = sql::session(&lake, settings, false)?;
-    let [statement] = parse(statement)?.try_into().map_err(|_| Error::internal("one statement is one"))?;
+    let [statement] = parse(statement)?
+        .try_into()
+        .map_err(|_| Error::internal("one statement is one"))?;
     let Outcome::Rows(rows) = session.run(&statement, &Cancel::default()).await? else {
         return Err(Error::internal("a query gives rows").into());
     };
@@ -75,8 +91,15 @@ async fn again(args: &RedriveArgs, settings: &Settings) -> anyhow::Result<u8> {
     }
     let bar = Arc::new(Bar::new(settings.quiet));
     let memory = usize::try_from(settings.memory_bytes).unwrap_or(usize::MAX);
-    let done =
-        redrive(&lake, args.ingest_id, args.table.as_deref(), memory, &settings.temp_dir, bar.clone()).await;
+    let done = redrive(
+        &lake,
+        args.ingest_id,
+        args.table.as_deref(),
+        memory,
+        &settings.temp_dir,
+        bar.clone(),
+    )
+    .await;
     bar.finish();
     lake.flush_ledger().await?;
     let done = done?;
@@ -96,8 +119,12 @@ async fn store_definition(
     let name = args.table.clone().unwrap_or_else(|| mended.stream.clone());
     let there = table::open(lake, &name).await?;
     let stored = there.definition(lake).await?;
-    let stored = stored.ok_or_else(|| Error::invalid(format!("table \"{name}\" has no definition of ours")))?;
-    let mended = downlake_lake::schema::Definition { stream: name, ..mended.clone() };
+    let stored = stored
+        .ok_or_else(|| Error::invalid(format!("table \"{name}\" has no definition of ours")))?;
+    let mended = downlake_lake::schema::Definition {
+        stream: name,
+        ..mended.clone()
+    };
     let next = stored.definition.succeed(&mended)?;
     there.store_definition(lake, &next).await?;
     Ok(())
@@ -116,7 +143,11 @@ fn print(done: &[Redriven]) -> anyhow::Result<()> {
             output::count(group.records),
             output::count(group.rows_committed),
             output::count(group.rows_quarantined),
-            if group.already { ", they had landed before" } else { "" }
+            if group.already {
+                ", they had landed before"
+            } else {
+                ""
+            }
         ))?;
         if group.without_raw > 0 {
             output::text(&format!(

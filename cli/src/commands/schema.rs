@@ -47,10 +47,20 @@ async fn list(settings: &Settings) -> anyhow::Result<()> {
         .map(|(place, d, number)| {
             let number = number.map(|n: u32| n.to_string()).unwrap_or_default();
             let columns = d.columns.len().to_string();
-            vec![d.stream, place.to_owned(), number, columns, d.description.unwrap_or_default()]
+            vec![
+                d.stream,
+                place.to_owned(),
+                number,
+                columns,
+                d.description.unwrap_or_default(),
+            ]
         })
         .collect();
-    output::columns(&["stream", "place", "number", "columns", "description"], &["number", "columns"], &rows)
+    output::columns(
+        &["stream", "place", "number", "columns", "description"],
+        &["number", "columns"],
+        &rows,
+    )
 }
 
 /// A table's definition if the lake has one, else an embedded stream or a file.
@@ -87,9 +97,16 @@ fn check(file: &str, settings: &Settings) -> anyhow::Result<()> {
             "hash": definition.hash(),
         }));
     }
-    output::text(&format!("{}  {} columns", definition.stream, definition.columns.len()))?;
+    output::text(&format!(
+        "{}  {} columns",
+        definition.stream,
+        definition.columns.len()
+    ))?;
     output::text(&format!("axis       {axis}"))?;
-    output::text(&format!("partition  {}", definition.partition_columns().join(", ")))?;
+    output::text(&format!(
+        "partition  {}",
+        definition.partition_columns().join(", ")
+    ))?;
     output::text(&format!("sorted by  {}", sort.join(", ")))?;
     output::text("the definition is good")
 }

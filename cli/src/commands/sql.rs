@@ -1,7 +1,6 @@
 //! `downlake sql`: statements in, rows out.
 
-use std::fs::File;
-use std::io::{BufWriter, IsTerminal, Read, Write};
+use std::io::{BufWriter, IsTerminal, Read, Stdout, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,6 +13,7 @@ use downlake_query::lake::LakeCatalog;
 use downlake_query::output::{self, Format, NanStyle, OutputOptions};
 use downlake_query::{Cancel, Outcome, Rows, Session, SessionBuilder, Statement, parse};
 use futures::StreamExt;
+use tempfile::NamedTempFile;
 
 use crate::args::{NanFormat, OutputFormat, SqlArgs};
 use crate::settings::Settings;
@@ -28,18 +28,26 @@ pub(crate) async fn run(args: SqlArgs, settings: &Settings) -> anyhow::Result<u8
         return Err(Error::invalid("there is no statement; try: downlake sql \"SELECT 1\"").into());
     }
     let writes = !args.read_only && statements.iter().any(Statement::writes);
-    let lake = if writes { wire::lake_to_write(settings).await? } else { lake_to_read(settings).await? };
+    let lake = if writes {
+        wire::lake_to_write(settings).await?
+    } else {
+        lake_to_read(settings).await?
+    };
     let session = session(&lake, settings, !args.read_only)?;
     let format = format(&args);
-    let mut out = out(args.output.as_deref())?;
+    let mut out = Out::open(args.output.as_deref())?;
     for statement in &statements {
         let started = Instant::now();
-        show(&session, statement, format, &args, &mut *out).await?;
+        show(&session, statement, format, &args, &mut out).await?;
         if args.timing {
-            eprintln!("{}  elapsed {:.3} ms", first_line(statement.text()), started.elapsed().as_secs_f64() * 1e3);
+            eprintln!(
+                "{}  elapsed {:.3} ms",
+                first_line(statement.text()),
+                started.elapsed().as_secs_f64() * 1e3
+            );
         }
     }
-    out.flush()?;
+    out.finish()?;
     lake.settle().await;
     Ok(0)
 }
@@ -48,7 +56,10 @@ pub(crate) async fn run(args: SqlArgs, settings: &Settings) -> anyhow::Result<u8
 async fn lake_to_read(settings: &Settings) -> anyhow::Result<Arc<Lake>> {
     match wire::lake(settings).await {
         Err(error) if error.kind() == ErrorKind::NotFound && settings.lake == "./lake" => {
-            let empty = Settings { lake: "memory://".to_owned(), ..settings.clone() };
+            let empty = Settings {
+                lake: "memory://".to_owned(),
+                ..settings.clone()
+            };
             Ok(wire::lake_to_write(&empty).await?)
         }
         lake => Ok(lake?),
@@ -56,9 +67,16 @@ async fn lake_to_read(settings: &Settings) -> anyhow::Result<Arc<Lake>> {
 }
 
 /// A session over a lake, with raw files and, if allowed, writes.
-pub(crate) fn session(lake: &Arc<Lake>, settings: &Settings, writable: bool) -> anyhow::Result<Session> {
+pub(crate) fn session(
+    lake: &Arc<Lake>,
+    settings: &Settings,
+    writable: bool,
+) -> anyhow::Result<Session> {
     let memory = usize::try_from(settings.memory_bytes).unwrap_or(usize::MAX);
-    let files = Arc::new(FileRowSource::new(settings.temp_dir.clone(), settings.cloud.clone()));
+    let files = Arc::new(FileRowSource::new(
+        settings.temp_dir.clone(),
+        settings.cloud.clone(),
+    ));
     let catalog = Arc::new(LakeCatalog::new(Arc::clone(lake), Some(files), memory / 2));
     let mut builder = SessionBuilder::new(catalog.clone())
         .with_memory_bytes(memory)
@@ -80,11 +98,19 @@ async fn show(
     match session.run(statement, &Cancel::default()).await? {
         Outcome::Rows(rows) => write(rows, format, &options(args), out).await,
         Outcome::Written(report) => {
-            eprintln!("{} rows written, version {}", super::output::count(report.rows), report.version);
+            eprintln!(
+                "{} rows written, version {}",
+                super::output::count(report.rows),
+                report.version
+            );
             Ok(())
         }
         Outcome::Copied { path, rows } => {
-            eprintln!("{} rows copied to {}", super::output::count(rows), path.display());
+            eprintln!(
+                "{} rows copied to {}",
+                super::output::count(rows),
+                path.display()
+            );
             Ok(())
         }
         Outcome::Done => Ok(()),
@@ -132,7 +158,10 @@ fn format(args: &SqlArgs) -> Format {
         Some(OutputFormat::Arrow) => Format::Arrow,
         Some(OutputFormat::Parquet) => Format::Parquet,
         None => {
-            let named = args.output.as_ref().and_then(|path| Format::from_path(&path.to_string_lossy()).ok());
+            let named = args
+                .output
+                .as_ref()
+                .and_then(|path| Format::from_path(&path.to_string_lossy()).ok());
             named.unwrap_or(Format::Table)
         }
     }
@@ -143,17 +172,65 @@ fn options(args: &SqlArgs) -> OutputOptions {
         NanFormat::Null => NanStyle::Null,
         NanFormat::String => NanStyle::Text,
     };
-    OutputOptions { nan, ..OutputOptions::default() }
+    OutputOptions {
+        nan,
+        ..OutputOptions::default()
+    }
 }
 
-fn out(path: Option<&Path>) -> anyhow::Result<Box<dyn Write + Send>> {
-    Ok(match path {
-        Some(path) => {
-            let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-            Box::new(BufWriter::with_capacity(OUTPUT_BUFFER, file))
+/// stdout, or a file that appears under its name only when it is whole.
+enum Out<'a> {
+    Stdout(BufWriter<Stdout>),
+    File(BufWriter<NamedTempFile>, &'a Path),
+}
+
+impl Out<'_> {
+    fn open(path: Option<&Path>) -> anyhow::Result<Out<'_>> {
+        let Some(path) = path else {
+            return Ok(Out::Stdout(BufWriter::with_capacity(
+                OUTPUT_BUFFER,
+                std::io::stdout(),
+            )));
+        };
+        let folder = path
+            .parent()
+            .filter(|p| !p.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        let file = NamedTempFile::new_in(folder)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(Out::File(
+            BufWriter::with_capacity(OUTPUT_BUFFER, file),
+            path,
+        ))
+    }
+
+    fn finish(self) -> anyhow::Result<()> {
+        match self {
+            Out::Stdout(mut out) => out.flush()?,
+            Out::File(out, path) => {
+                let file = out.into_inner().map_err(|e| e.into_error())?;
+                file.persist(path)
+                    .with_context(|| format!("cannot write {}", path.display()))?;
+            }
         }
-        None => Box::new(BufWriter::with_capacity(OUTPUT_BUFFER, std::io::stdout())),
-    })
+        Ok(())
+    }
+}
+
+impl Write for Out<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Out::Stdout(out) => out.write(bytes),
+            Out::File(out, _) => out.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self {
+            Out::Stdout(out) => out.flush(),
+            Out::File(out, _) => out.flush(),
+        }
+    }
 }
 
 fn first_line(sql: &str) -> &str {

@@ -63,7 +63,9 @@ async fn list(lake: &Lake, all: bool, settings: &Settings) -> anyhow::Result<()>
             ]
         })
         .collect();
-    let header = ["table", "version", "rows", "files", "bytes", "min_time", "max_time"];
+    let header = [
+        "table", "version", "rows", "files", "bytes", "min_time", "max_time",
+    ];
     output::columns(&header, &["version", "rows", "files", "bytes"], &rows)
 }
 
@@ -84,7 +86,10 @@ async fn show(lake: &Lake, name: &str, settings: &Settings) -> anyhow::Result<()
     let table = open(lake, name).await?;
     let snapshot = table.snapshot();
     let definition = table.definition(lake).await?;
-    let sort = definition.as_ref().map(|d| d.definition.sort_columns()).unwrap_or_default();
+    let sort = definition
+        .as_ref()
+        .map(|d| d.definition.sort_columns())
+        .unwrap_or_default();
     if settings.json {
         let columns: Vec<_> = snapshot
             .schema
@@ -115,7 +120,10 @@ async fn show(lake: &Lake, name: &str, settings: &Settings) -> anyhow::Result<()
     if let (Some(from), Some(to)) = (listed.min_time, listed.max_time) {
         output::text(&format!("time       {from} to {to}"))?;
     }
-    output::text(&format!("partition  {}", or_none(&snapshot.partition_columns)))?;
+    output::text(&format!(
+        "partition  {}",
+        or_none(&snapshot.partition_columns)
+    ))?;
     output::text(&format!("sorted by  {}\n", or_none(&sort)))?;
     let units = definition.as_ref().map(|d| d.definition.table_schema());
     let rows: Vec<_> = snapshot
@@ -123,16 +131,30 @@ async fn show(lake: &Lake, name: &str, settings: &Settings) -> anyhow::Result<()
         .fields()
         .iter()
         .map(|f| {
-            let said = units.as_ref().and_then(|s| s.field_with_name(f.name()).ok());
-            let meta = |key: &str| said.and_then(|f| f.metadata().get(key).cloned()).unwrap_or_default();
-            vec![f.name().clone(), f.data_type().to_string(), meta("downlake.unit"), meta("downlake.description")]
+            let said = units
+                .as_ref()
+                .and_then(|s| s.field_with_name(f.name()).ok());
+            let meta = |key: &str| {
+                said.and_then(|f| f.metadata().get(key).cloned())
+                    .unwrap_or_default()
+            };
+            vec![
+                f.name().clone(),
+                f.data_type().to_string(),
+                meta("downlake.unit"),
+                meta("downlake.description"),
+            ]
         })
         .collect();
     output::columns(&["column", "type", "unit", "description"], &[], &rows)
 }
 
 fn or_none(names: &[String]) -> String {
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    }
 }
 
 async fn history(lake: &Lake, name: &str, limit: usize, settings: &Settings) -> anyhow::Result<()> {
@@ -160,12 +182,22 @@ async fn history(lake: &Lake, name: &str, limit: usize, settings: &Settings) -> 
                 e.version.to_string(),
                 output::instant(e.timestamp_ms.saturating_mul(1000)),
                 e.operation.clone(),
-                field("rows_committed").and_then(|n| n.as_u64()).map(output::count).unwrap_or_default(),
-                field("source").and_then(|s| s.as_str()).unwrap_or_default().to_owned(),
+                field("rows_committed")
+                    .and_then(|n| n.as_u64())
+                    .map(output::count)
+                    .unwrap_or_default(),
+                field("source")
+                    .and_then(|s| s.as_str())
+                    .unwrap_or_default()
+                    .to_owned(),
             ]
         })
         .collect();
-    output::columns(&["version", "timestamp", "operation", "rows", "source"], &["version", "rows"], &rows)
+    output::columns(
+        &["version", "timestamp", "operation", "rows", "source"],
+        &["version", "rows"],
+        &rows,
+    )
 }
 
 /// A table that must exist, or an error that names what is near.
@@ -179,5 +211,8 @@ pub(crate) async fn open(lake: &Lake, name: &str) -> Result<Arc<Table>> {
         None if names.is_empty() => "; the lake has no tables yet".to_owned(),
         None => format!("; there are {}", names.join(", ")),
     };
-    Err(Error::not_found(format!("there is no table \"{name}\" in {}{hint}", lake.storage().url())))
+    Err(Error::not_found(format!(
+        "there is no table \"{name}\" in {}{hint}",
+        lake.storage().url()
+    )))
 }

@@ -8,7 +8,7 @@ use downlake_lake::{Error, Result};
 
 use super::cells::{Cells, Misfit};
 use super::window::{Span, TextRecords, Window, raw_record};
-use super::{Framing, DecodeOptions, Decoded, Decoder, RawRecord, Reject, reason};
+use super::{DecodeOptions, Decoded, Decoder, Framing, RawRecord, Reject, reason};
 
 /// A text format: what one record becomes.
 pub(super) trait TextFormat: Send {

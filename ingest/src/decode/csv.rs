@@ -30,7 +30,7 @@ use downlake_lake::{Error, Result};
 use super::batch::{TextBatch, TextDecoder, TextFormat, unreadable};
 use super::cells::Misfit;
 use super::window::{Span, Window};
-use super::{Framing, Access, DecodeOptions, Decoder, Format, InferOptions, Input, reason, scalar};
+use super::{Access, DecodeOptions, Decoder, Format, Framing, InferOptions, Input, reason, scalar};
 use crate::infer::{FieldKinds, Inferred, Kind};
 use fields::{Fields, Found};
 

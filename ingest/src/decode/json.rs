@@ -53,7 +53,7 @@ pub(super) const DEPTH_LIMIT: usize = 128;
 fn infer(input: Input, options: &InferOptions) -> Result<Inferred> {
     let failed = |error| unreadable(&options.source, error);
     let window = Window::new(input.into_reader(), options.record_bytes_limit);
-    let mut document = Document::new(window).map_err(failed)?;
+    let mut document = Document::new(window, false).map_err(failed)?;
     let mut paths = Paths::default();
     let mut leaves = SeenLeaves::default();
     let mut records = 0;
@@ -115,7 +115,8 @@ fn open(
     options: &DecodeOptions,
 ) -> Result<Box<dyn Decoder>> {
     let window = Window::new(input.into_reader(), options.record_bytes_limit);
-    let document = Document::new(window).map_err(|error| unreadable(&options.source, error))?;
+    let document = Document::new(window, options.json_lines)
+        .map_err(|error| unreadable(&options.source, error))?;
     let rows = Rows {
         document,
         paths: Paths::default(),

@@ -198,6 +198,8 @@ pub struct DecodeOptions {
     pub batch_bytes: usize,
     /// A longer record is refused as [`reason::TOO_LONG`], in bytes.
     pub record_bytes_limit: usize,
+    /// JSON: each line is a record, whatever the first lines look like.
+    pub json_lines: bool,
 }
 
 impl Default for DecodeOptions {
@@ -207,6 +209,7 @@ impl Default for DecodeOptions {
             batch_rows: 65_536,
             batch_bytes: 8 << 20,
             record_bytes_limit: 64 << 20,
+            json_lines: false,
         }
     }
 }

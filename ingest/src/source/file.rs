@@ -104,7 +104,10 @@ impl SourceFile {
 
     /// Stored bytes that the running pass has read.
     pub fn bytes_read(&self) -> u64 {
-        let pass = self.last_pass.lock().unwrap_or_else(PoisonError::into_inner);
+        let pass = self
+            .last_pass
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         pass.as_ref().map_or(0, Pass::bytes)
     }
 
@@ -244,7 +247,10 @@ impl Pass {
     }
 
     fn bytes(&self) -> u64 {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).bytes
+        self.state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .bytes
     }
 
     /// The hash, if the file was read to its end.

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use downlake_lake::schema::names;
 use downlake_lake::{Error, Result};
 
 /// A pattern of the last parts of a path. `{name}` stands for one or more
 /// characters of a part, `*` for any number; neither crosses a `/`. A pattern
-/// that begins with `/` is one of the whole path.
+/// that begins with `/` is one of the whole path. `{date}` and the other names
+/// of the axis become `path_date` and so on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathPattern {
     /// The parts between slashes, each a row of pieces.
@@ -19,6 +21,15 @@ enum Piece {
     Literal(String),
     Any,
     Name(String),
+}
+
+/// The column a name becomes. A folder's day is not the day of its rows, so
+/// names of the axis get a prefix.
+fn column_of(name: &str) -> String {
+    match name {
+        names::TIME | names::DATE | names::MONTH | names::YEAR => format!("path_{name}"),
+        _ => name.to_owned(),
+    }
 }
 
 impl PathPattern {
@@ -91,7 +102,7 @@ fn pieces(part: &str) -> Result<Vec<Piece>, String> {
             behind
         } else {
             let (name, behind) = bracketed(special)?;
-            pieces.push(Piece::Name(name.to_owned()));
+            pieces.push(Piece::Name(column_of(name)));
             behind
         };
     }

@@ -15,6 +15,7 @@ use object_store::path::Path;
 use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt as _, PutMode, PutPayload};
 
 use super::action::CommitFile;
+use crate::error::is_final_on_disk;
 use crate::{Error, Result};
 
 /// How often the same bytes are put before the answer is "unknown".
@@ -108,5 +109,5 @@ fn is_refusal(answer: &StoreError) -> bool {
             | StoreError::NotSupported { .. }
             | StoreError::NotImplemented { .. }
             | StoreError::InvalidPath { .. }
-    )
+    ) || is_final_on_disk(answer)
 }

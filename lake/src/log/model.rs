@@ -42,7 +42,10 @@ impl Snapshot {
         }
         let exact = |file: &FileEntry, tag: &str| file.tags.get(tag)?.parse::<i64>().ok();
         let bounds = self.files.iter().map(|file| {
-            Some((exact(file, crate::parquet::TAG_AXIS_MIN)?, exact(file, crate::parquet::TAG_AXIS_MAX)?))
+            Some((
+                exact(file, crate::parquet::TAG_AXIS_MIN)?,
+                exact(file, crate::parquet::TAG_AXIS_MAX)?,
+            ))
         });
         bounds.reduce(|all, one| {
             let (all, one) = (all?, one?);

@@ -15,13 +15,13 @@ use serde_json::{Map, Value, json};
 use tracing::warn;
 
 use super::lake::{Lake, Table};
-use crate::schema::store::StoredDefinition;
 use super::ledger::LedgerRow;
 use super::quarantine::{QUARANTINE, Refusal, RefusalBuilder, RefusalContext, quarantine_schema};
 use super::sorter::{SortedWriter, SorterSpec};
 use super::unit::{UnitIdentity, UnitKey, UnitState};
 use crate::log::{Commit, CommitOutcome, NewFile, Snapshot};
 use crate::parquet::WrittenFile;
+use crate::schema::store::StoredDefinition;
 use crate::{Error, ErrorKind, Result};
 
 /// The key in commitInfo under which a commit says what it landed.
@@ -56,7 +56,10 @@ impl QuarantineLimit {
     fn exceeded(self, refused: u64, rows: u64) -> bool {
         match self {
             QuarantineLimit::Rows(limit) => refused > limit,
-            #[expect(clippy::cast_precision_loss, reason = "a share of rows needs no exact count")]
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "a share of rows needs no exact count"
+            )]
             QuarantineLimit::Share(share) => {
                 rows >= SHARE_FROM_ROWS && refused as f64 > share * rows as f64
             }
@@ -120,7 +123,9 @@ impl Lake {
     /// to do. A unit that landed without reaching the ledger is completed.
     pub async fn unit_state(&self, table: &Table, unit: &UnitIdentity) -> Result<UnitState> {
         self.reconcile(table).await?;
-        Ok(unit.key_in(table.name()).state_in(&table.snapshot().transactions))
+        Ok(unit
+            .key_in(table.name())
+            .state_in(&table.snapshot().transactions))
     }
 
     /// Starts to write a unit that is not in the table yet.
@@ -130,6 +135,16 @@ impl Lake {
         definition: Option<StoredDefinition>,
         spec: UnitSpec,
     ) -> Result<UnitWriter> {
+        if let Some(stored) = definition
+            .as_ref()
+            .filter(|d| !d.definition.dedup_by.is_empty())
+        {
+            return Err(Error::invalid(format!(
+                "stream \"{}\" asks for dedup by {}: this version does not drop duplicates; take `dedup_by` out",
+                stored.definition.stream,
+                stored.definition.dedup_by.join(", ")
+            )));
+        }
         let schema = match &definition {
             Some(stored) => stored.definition.table_schema(),
             None => Arc::clone(&table.snapshot().schema),
@@ -183,7 +198,10 @@ impl UnitWriter {
         let key = spec.identity.key_in(table.name());
         let state = key.state_in(&table.snapshot().transactions);
         if state.is_landed() {
-            return Err(Error::internal(format!("unit {key} is already in \"{}\"", table.name())));
+            return Err(Error::internal(format!(
+                "unit {key} is already in \"{}\"",
+                table.name()
+            )));
         }
         let ingest_id = spec.identity.key().ingest_id(state);
         let started_at = lake.seams().clock.now_micros();
@@ -267,7 +285,11 @@ impl UnitWriter {
         if self.refusals.bytes() >= REFUSAL_BYTES {
             self.flush_refusals()?;
         }
-        self.check_limit()
+        match self.spec.max_quarantine {
+            QuarantineLimit::Rows(_) => self.check_limit(),
+            // A share is a share of the whole unit, not of what came first.
+            QuarantineLimit::Share(_) => Ok(()),
+        }
     }
 
     /// Counts records that carry no data.
@@ -297,10 +319,17 @@ impl UnitWriter {
             self.abort();
             return Err(error);
         }
-        if self.refusals.rows() > 0 {
-            self.flush_refusals()?;
+        if self.refusals.rows() > 0
+            && let Err(error) = self.flush_refusals()
+        {
+            self.abort();
+            return Err(error);
         }
-        let refused = self.refused_files.take().map(SortedWriter::finish).transpose()?;
+        let refused = self
+            .refused_files
+            .take()
+            .map(SortedWriter::finish)
+            .transpose()?;
         let files = self.rows.take().map(SortedWriter::finish).transpose()?;
         runtime.block_on(self.land(files.unwrap_or_default(), refused.unwrap_or_default()))
     }
@@ -310,13 +339,27 @@ impl UnitWriter {
         let (files_added, bytes_out) = (files.len() as u64, files.iter().map(|f| f.size).sum());
         let row = self.ledger_row();
         let commit = self.data_commit(&files, &row)?;
-        let landed = land_once(&self.table, self.key, self.next_landed, commit, &self.schema).await?;
+        let landed = land_once(
+            &self.table,
+            self.key,
+            self.next_landed,
+            commit,
+            &self.schema,
+        )
+        .await?;
         let version = landed.version;
-        let row = LedgerRow { version: i64::try_from(version).ok(), ..row };
-        self.lake
-            .record_landing(&self.table, version, self.next_landed, vec![row, self.unit_row()])
-            .await?;
-        let counts = if landed.by_us { self.counts } else { Counts::default() };
+        if landed.by_us {
+            let version = i64::try_from(version).ok();
+            let rows = vec![LedgerRow { version, ..row }, self.unit_row()];
+            self.lake
+                .record_landing(&self.table, landed.version, self.next_landed, rows)
+                .await?;
+        }
+        let counts = if landed.by_us {
+            self.counts
+        } else {
+            Counts::default()
+        };
         Ok(UnitReport {
             ingest_id: self.ingest_id,
             already: !landed.by_us,
@@ -332,7 +375,10 @@ impl UnitWriter {
     }
 
     fn data_commit(&self, files: &[WrittenFile], row: &LedgerRow) -> Result<Commit> {
-        let adds = files.iter().map(|f| self.new_file(f, &[])).collect::<Vec<_>>();
+        let adds = files
+            .iter()
+            .map(|f| self.new_file(f, &[]))
+            .collect::<Vec<_>>();
         let mut info = Map::new();
         info.insert(
             INFO_KEY.to_owned(),
@@ -356,8 +402,10 @@ impl UnitWriter {
     fn new_file(&self, file: &WrittenFile, tags: &[(&str, &str)]) -> NewFile {
         let modified_ms = self.lake.seams().clock.now_micros() / 1000;
         let mut file = file.clone().into_new_file(modified_ms);
-        file.tags.insert(TAG_INGEST_ID.to_owned(), self.ingest_id.to_string());
-        file.tags.extend(tags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+        file.tags
+            .insert(TAG_INGEST_ID.to_owned(), self.ingest_id.to_string());
+        file.tags
+            .extend(tags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
         file
     }
 
@@ -366,7 +414,9 @@ impl UnitWriter {
     async fn land_refusals(&self, files: Vec<WrittenFile>) -> Result<()> {
         let ingest_id = self.ingest_id.to_string();
         let key = self.spec.identity.key();
-        let Some(quarantine) = self.quarantine_for(&files).await? else { return Ok(()) };
+        let Some(quarantine) = self.quarantine_for(&files).await? else {
+            return Ok(());
+        };
         for _ in 0..COMMIT_TRIES {
             let base = quarantine.log().refresh().await?;
             let stale: Vec<_> = base
@@ -377,13 +427,18 @@ impl UnitWriter {
                 .collect();
             let there: u64 = stale.iter().filter_map(|f| f.stats.rows).sum();
             let definition = definition_hash(self.definition.as_ref()).unwrap_or_default();
-            let same = stale.iter().all(|f| f.tags.get(TAG_DEFINITION) == Some(&definition));
+            let same = stale
+                .iter()
+                .all(|f| f.tags.get(TAG_DEFINITION) == Some(&definition));
             if same && there == self.counts.quarantined {
                 return Ok(());
             }
             let commit = Commit {
                 operation: "QUARANTINE".to_owned(),
-                adds: files.iter().map(|f| self.new_file(f, &[(TAG_DEFINITION, &definition)])).collect(),
+                adds: files
+                    .iter()
+                    .map(|f| self.new_file(f, &[(TAG_DEFINITION, &definition)]))
+                    .collect(),
                 blind: stale.is_empty(),
                 removes: stale,
                 data_change: true,
@@ -404,7 +459,10 @@ impl UnitWriter {
         if files.is_empty() {
             return self.lake.table(QUARANTINE).await;
         }
-        self.lake.system_table(QUARANTINE, quarantine_schema()).await.map(Some)
+        self.lake
+            .system_table(QUARANTINE, quarantine_schema())
+            .await
+            .map(Some)
     }
 
     fn flush_refusals(&mut self) -> Result<()> {
@@ -413,14 +471,19 @@ impl UnitWriter {
             Some(writer) => writer,
             None => self.refused_files.insert(SortedWriter::new(SorterSpec {
                 memory_bytes: 4 * REFUSAL_BYTES,
-                ..self.lake.sorter_spec(QUARANTINE, quarantine_schema(), self.ingest_id)?
+                ..self
+                    .lake
+                    .sorter_spec(QUARANTINE, quarantine_schema(), self.ingest_id)?
             })?),
         };
         writer.push(&batch)
     }
 
     fn check_limit(&self) -> Result<()> {
-        let (refused, rows) = (self.counts.quarantined, self.counts.rows_in() - self.counts.skipped);
+        let (refused, rows) = (
+            self.counts.quarantined,
+            self.counts.rows_in() - self.counts.skipped,
+        );
         if !self.spec.max_quarantine.exceeded(refused, rows) {
             return Ok(());
         }
@@ -433,8 +496,12 @@ impl UnitWriter {
     }
 
     fn note_times(&mut self, batch: &RecordBatch) {
-        let Some(time) = batch.column_by_name("time") else { return };
-        let Some(time) = time.as_primitive_opt::<TimestampMicrosecondType>() else { return };
+        let Some(time) = batch.column_by_name("time") else {
+            return;
+        };
+        let Some(time) = time.as_primitive_opt::<TimestampMicrosecondType>() else {
+            return;
+        };
         if let (Some(low), Some(high)) = (min(time), max(time)) {
             let (old_low, old_high) = self.times.unwrap_or((low, high));
             self.times = Some((old_low.min(low), old_high.max(high)));
@@ -492,11 +559,19 @@ async fn land_once(
     for _ in 0..COMMIT_TRIES {
         let there = base.transactions.get(&key.transaction());
         if there == Some(next_landed) {
-            return Ok(Landed { version: base.version, by_us: false });
+            return Ok(Landed {
+                version: base.version,
+                by_us: false,
+            });
         }
         commit.new_columns = missing_columns(table.name(), &base, schema)?;
         match table.log().commit(&base, &commit).await? {
-            CommitOutcome::Committed(after) => return Ok(Landed { version: after.version, by_us: true }),
+            CommitOutcome::Committed(after) => {
+                return Ok(Landed {
+                    version: after.version,
+                    by_us: true,
+                });
+            }
             CommitOutcome::Conflicted(newest) => base = newest,
             CommitOutcome::Unknown(error) => return Err(unknown(table.name(), error)),
         }
@@ -550,5 +625,7 @@ pub(crate) fn unknown(table: &str, error: Error) -> Error {
 }
 
 pub(crate) fn overtaken(table: &str) -> Error {
-    Error::conflict(format!("other writers overtook {COMMIT_TRIES} commits to \"{table}\"; try again"))
+    Error::conflict(format!(
+        "other writers overtook {COMMIT_TRIES} commits to \"{table}\"; try again"
+    ))
 }

@@ -61,18 +61,25 @@ impl Lake {
     /// # Errors
     /// NotFound where there is no lake; Invalid where it is of a newer format.
     pub async fn open(storage: Storage, seams: Seams, options: LakeOptions) -> Result<Lake> {
-        if check_format(&storage).await?.is_none() {
+        let is_ours = check_format(&storage).await?.is_some();
+        let url = storage.url().clone();
+        let lake = Self::assemble(storage, seams, options)?;
+        // Tables that other programs made are read where they are.
+        if !is_ours && lake.table_names(true).await?.is_empty() {
             return Err(Error::not_found(format!(
-                "there is no lake at {}; `downlake ingest` makes one, `--lake` names another",
-                storage.url()
+                "there is no lake at {url}; `downlake ingest` makes one, `--lake` names another"
             )));
         }
-        Self::assemble(storage, seams, options)
+        Ok(lake)
     }
 
     /// Opens a lake to write to it, and makes it where there is none. The
     /// store is probed for conditional writes the first time.
-    pub async fn open_or_create(storage: Storage, seams: Seams, options: LakeOptions) -> Result<Lake> {
+    pub async fn open_or_create(
+        storage: Storage,
+        seams: Seams,
+        options: LakeOptions,
+    ) -> Result<Lake> {
         check_format(&storage).await?;
         ensure_probed(&storage, &seams).await?;
         ensure_format(&storage, &seams).await?;
@@ -81,7 +88,15 @@ impl Lake {
 
     fn assemble(storage: Storage, seams: Seams, options: LakeOptions) -> Result<Lake> {
         let engine = LogEngine::new(Arc::clone(storage.objects()), seams.clone())?;
-        Ok(Lake { storage, seams, options, engine, runtime: Handle::current(), tables: Mutex::new(HashMap::new()), pending_ledger: Mutex::default() })
+        Ok(Lake {
+            storage,
+            seams,
+            options,
+            engine,
+            runtime: Handle::current(),
+            tables: Mutex::new(HashMap::new()),
+            pending_ledger: Mutex::default(),
+        })
     }
 
     /// The store.
@@ -114,7 +129,9 @@ impl Lake {
         let listing = self.objects().list_with_delimiter(None).await?;
         let mut names = Vec::new();
         for prefix in listing.common_prefixes {
-            let Some(name) = prefix.filename().map(str::to_owned) else { continue };
+            let Some(name) = prefix.filename().map(str::to_owned) else {
+                continue;
+            };
             if name == "_downlake" || name == "_pins" || (name.starts_with('_') && !with_system) {
                 continue;
             }
@@ -137,7 +154,9 @@ impl Lake {
             table.log.refresh().await?;
             return Ok(Some(table));
         }
-        let Some(log) = TableLog::open(&self.engine, name).await? else { return Ok(None) };
+        let Some(log) = TableLog::open(&self.engine, name).await? else {
+            return Ok(None);
+        };
         Ok(Some(self.remember(Table::new(name, log))))
     }
 
@@ -146,7 +165,12 @@ impl Lake {
         if let Some(table) = self.table(name).await? {
             return Ok(table);
         }
-        let stats_columns = schema.fields().iter().take(8).map(|f| f.name().clone()).collect();
+        let stats_columns = schema
+            .fields()
+            .iter()
+            .take(8)
+            .map(|f| f.name().clone())
+            .collect();
         let spec = CreateTable {
             schema,
             partition_columns: Vec::new(),
@@ -168,7 +192,11 @@ impl Lake {
         store::save_next(self.objects(), name, definition).await?;
         let spec = CreateTable {
             schema: definition.table_schema(),
-            partition_columns: definition.partition_columns().into_iter().map(str::to_owned).collect(),
+            partition_columns: definition
+                .partition_columns()
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
             stats_columns: definition.stats_columns(),
             description: definition.description.clone(),
             info: Map::new(),
@@ -178,7 +206,12 @@ impl Lake {
     }
 
     /// How rows of a table are sorted and written unless the caller says more.
-    pub(crate) fn sorter_spec(&self, table: &str, schema: SchemaRef, ingest_id: i64) -> Result<SorterSpec> {
+    pub(crate) fn sorter_spec(
+        &self,
+        table: &str,
+        schema: SchemaRef,
+        ingest_id: i64,
+    ) -> Result<SorterSpec> {
         Ok(SorterSpec {
             target: self.target(table)?,
             schema,
@@ -204,22 +237,36 @@ impl Lake {
 
     fn target(&self, table: &str) -> Result<Target> {
         // `Path::from` would escape what a name may hold.
-        let table_dir = Path::parse(table)
-            .map_err(|e| Error::invalid(format!("\"{table}\" cannot be a folder of a store")).with_source(e))?;
-        Ok(Target { objects: Arc::clone(self.objects()), runtime: self.runtime.clone(), table_dir })
+        let table_dir = Path::parse(table).map_err(|e| {
+            Error::invalid(format!("\"{table}\" cannot be a folder of a store")).with_source(e)
+        })?;
+        Ok(Target {
+            objects: Arc::clone(self.objects()),
+            runtime: self.runtime.clone(),
+            table_dir,
+        })
     }
 
     /// Writes a batch that fits in memory as one file, off the async threads.
-    pub(crate) async fn write_small_file(&self, table: &str, batch: RecordBatch) -> Result<NewFile> {
+    pub(crate) async fn write_small_file(
+        &self,
+        table: &str,
+        batch: RecordBatch,
+    ) -> Result<NewFile> {
         let spec = self.sorter_spec(table, batch.schema(), 0)?;
         let written = tokio::task::spawn_blocking(move || {
             let mut writer = SortedWriter::new(spec)?;
             writer.push(&batch)?;
             writer.finish()
         });
-        let written = written.await.map_err(|e| Error::internal(format!("writing a file stopped: {e}")))??;
+        let written = written
+            .await
+            .map_err(|e| Error::internal(format!("writing a file stopped: {e}")))??;
         let [file] = written.try_into().map_err(|files: Vec<_>| {
-            Error::internal(format!("a small batch for \"{table}\" became {} files", files.len()))
+            Error::internal(format!(
+                "a small batch for \"{table}\" became {} files",
+                files.len()
+            ))
         })?;
         Ok(file.into_new_file(self.seams.clock.now_micros() / 1000))
     }
@@ -229,18 +276,29 @@ impl Lake {
     }
 
     fn cached(&self, name: &str) -> Option<Arc<Table>> {
-        self.tables.lock().expect("no panic holds the lock").get(name).cloned()
+        self.tables
+            .lock()
+            .expect("no panic holds the lock")
+            .get(name)
+            .cloned()
     }
 
     fn remember(&self, table: Table) -> Arc<Table> {
         let mut tables = self.tables.lock().expect("no panic holds the lock");
-        Arc::clone(tables.entry(table.name.clone()).or_insert_with(|| Arc::new(table)))
+        Arc::clone(
+            tables
+                .entry(table.name.clone())
+                .or_insert_with(|| Arc::new(table)),
+        )
     }
 }
 
 impl Table {
     fn new(name: &str, log: TableLog) -> Table {
-        Table { name: name.to_owned(), log }
+        Table {
+            name: name.to_owned(),
+            log,
+        }
     }
 
     /// The name, which is its folder in the lake.
@@ -265,7 +323,11 @@ impl Table {
 
     /// Puts a definition in force and returns what is in force then; see
     /// [`store::save_next`].
-    pub async fn store_definition(&self, lake: &Lake, next: &Definition) -> Result<StoredDefinition> {
+    pub async fn store_definition(
+        &self,
+        lake: &Lake,
+        next: &Definition,
+    ) -> Result<StoredDefinition> {
         store::save_next(lake.objects(), &self.name, next).await
     }
 }

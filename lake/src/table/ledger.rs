@@ -62,7 +62,8 @@ pub struct LedgerRow {
 impl LedgerRow {
     /// Whether every record of the row is accounted for.
     pub fn adds_up(&self) -> bool {
-        self.rows_in == self.rows_committed + self.rows_quarantined + self.rows_duplicate + self.rows_skipped
+        self.rows_in
+            == self.rows_committed + self.rows_quarantined + self.rows_duplicate + self.rows_skipped
     }
 }
 
@@ -77,12 +78,18 @@ const COLUMNS: &[(&str, Cells)] = &[
     ("table_name", Cells::Text(|r| r.table_name.as_deref())),
     ("unit_key", Cells::Text(|r| Some(&r.unit_key))),
     ("source", Cells::Text(|r| Some(&r.source))),
-    ("definition_hash", Cells::Text(|r| r.definition_hash.as_deref())),
+    (
+        "definition_hash",
+        Cells::Text(|r| r.definition_hash.as_deref()),
+    ),
     ("state", Cells::Text(|r| Some(&r.state))),
     ("version", Cells::Long(|r| r.version)),
     ("rows_in", Cells::Long(|r| Some(r.rows_in))),
     ("rows_committed", Cells::Long(|r| Some(r.rows_committed))),
-    ("rows_quarantined", Cells::Long(|r| Some(r.rows_quarantined))),
+    (
+        "rows_quarantined",
+        Cells::Long(|r| Some(r.rows_quarantined)),
+    ),
     ("rows_duplicate", Cells::Long(|r| Some(r.rows_duplicate))),
     ("rows_skipped", Cells::Long(|r| Some(r.rows_skipped))),
     ("bytes_in", Cells::Long(|r| Some(r.bytes_in))),
@@ -125,11 +132,19 @@ pub fn ledger_batch(rows: &[LedgerRow]) -> RecordBatch {
 
 /// A nullable instant in UTC, microseconds.
 pub(crate) fn utc_field(name: &str) -> Field {
-    Field::new(name, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), true)
+    Field::new(
+        name,
+        DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        true,
+    )
 }
 
 pub(crate) fn utc_array(values: impl Iterator<Item = Option<i64>>) -> ArrayRef {
-    Arc::new(values.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
+    Arc::new(
+        values
+            .collect::<TimestampMicrosecondArray>()
+            .with_timezone("UTC"),
+    )
 }
 
 #[cfg(test)]
@@ -160,6 +175,13 @@ mod tests {
 
     #[test]
     fn a_lost_row_is_seen() {
-        assert!(!LedgerRow { rows_in: 2, rows_committed: 1, ..LedgerRow::default() }.adds_up());
+        assert!(
+            !LedgerRow {
+                rows_in: 2,
+                rows_committed: 1,
+                ..LedgerRow::default()
+            }
+            .adds_up()
+        );
     }
 }

@@ -115,13 +115,16 @@ impl RefusalBuilder {
         let signed = |n: Option<u64>| n.map(|n| i64::try_from(n).unwrap_or(i64::MAX));
         self.byte_offset.append_option(signed(refusal.byte_offset));
         self.line.append_option(signed(refusal.line));
-        self.packet_index.append_option(signed(refusal.packet_index));
+        self.packet_index
+            .append_option(signed(refusal.packet_index));
         self.reason.append_value(refusal.reason);
         if refusal.raw.len() > RAW_BYTES_MAX {
             let hash = blake3::hash(&refusal.raw);
             let length = refusal.raw.len();
-            self.detail
-                .append_value(format!("{} (raw record of {length} bytes, blake3 {hash})", refusal.detail));
+            self.detail.append_value(format!(
+                "{} (raw record of {length} bytes, blake3 {hash})",
+                refusal.detail
+            ));
             self.raw.append_null();
         } else {
             self.detail.append_value(&refusal.detail);
@@ -161,7 +164,8 @@ impl RefusalBuilder {
             times(rows, self.context.at),
             longs(rows, None),
         ];
-        RecordBatch::try_new(quarantine_schema(), columns).expect("columns are built from the schema")
+        RecordBatch::try_new(quarantine_schema(), columns)
+            .expect("columns are built from the schema")
     }
 }
 
@@ -215,12 +219,19 @@ mod tests {
             raw: Bytes::from(vec![b'x'; RAW_BYTES_MAX + 1]),
         };
         builder.push(&refusal);
-        builder.push(&Refusal { raw: Bytes::from(vec![b'y'; RAW_BYTES_MAX]), ..refusal });
+        builder.push(&Refusal {
+            raw: Bytes::from(vec![b'y'; RAW_BYTES_MAX]),
+            ..refusal
+        });
         let batch = builder.take();
         let raw = batch.column_by_name("raw").unwrap().as_binary::<i32>();
         assert_eq!((raw.null_count(), raw.value(1).len()), (1, RAW_BYTES_MAX));
         let detail = batch.column_by_name("detail").unwrap().as_string::<i32>();
-        assert!(detail.value(0).contains("65537 bytes, blake3 "), "{}", detail.value(0));
+        assert!(
+            detail.value(0).contains("65537 bytes, blake3 "),
+            "{}",
+            detail.value(0)
+        );
         assert_eq!(builder.rows(), 0);
         assert_eq!(builder.take().num_rows(), 0);
     }

@@ -48,11 +48,21 @@ impl Lake {
     ) -> Result<()> {
         let full = {
             let mut pending = self.pending_ledger();
-            pending.known.entry(table.name().to_owned()).or_default().insert(version);
-            pending.rows.extend(rows.into_iter().map(|row| (row, landing)));
+            pending
+                .known
+                .entry(table.name().to_owned())
+                .or_default()
+                .insert(version);
+            pending
+                .rows
+                .extend(rows.into_iter().map(|row| (row, landing)));
             pending.rows.len() >= PENDING_MAX
         };
-        if full { self.flush_ledger().await } else { Ok(()) }
+        if full {
+            self.flush_ledger().await
+        } else {
+            Ok(())
+        }
     }
 
     /// Writes the landings that wait. Rows that another process wrote on our
@@ -83,10 +93,19 @@ impl Lake {
         let mut base = ledger.snapshot();
         let mut written: Option<(Vec<LedgerRow>, crate::log::NewFile)> = None;
         for _ in 0..COMMIT_TRIES {
-            let missing: Vec<_> = rows.iter().filter(|(row, landing)| !is_recorded(&base, row, *landing)).collect();
-            let mut transactions: Vec<_> =
-                missing.iter().map(|(row, landing)| (transaction(row), *landing)).collect();
-            transactions.extend(known.iter().filter_map(|(table, versions)| watermark(&base, table, versions)));
+            let missing: Vec<_> = rows
+                .iter()
+                .filter(|(row, landing)| !is_recorded(&base, row, *landing))
+                .collect();
+            let mut transactions: Vec<_> = missing
+                .iter()
+                .map(|(row, landing)| (transaction(row), *landing))
+                .collect();
+            transactions.extend(
+                known
+                    .iter()
+                    .filter_map(|(table, versions)| watermark(&base, table, versions)),
+            );
             if transactions.is_empty() {
                 return Ok(());
             }
@@ -120,7 +139,7 @@ impl Lake {
     /// Records landings of earlier processes that did not reach the ledger.
     /// Looks at a table once a process, and only at versions above the watermark.
     pub async fn reconcile(&self, table: &Table) -> Result<()> {
-        if !self.pending_ledger().reconciled.insert(table.name().to_owned()) {
+        if self.pending_ledger().reconciled.contains(table.name()) {
             return Ok(());
         }
         let newest = table.snapshot().version;
@@ -128,7 +147,7 @@ impl Lake {
             Some(ledger) => recorded_up_to(&ledger.snapshot(), table.name()),
             None => 0,
         };
-        let Some(behind) = newest.checked_sub(recorded).filter(|n| *n > 0) else { return Ok(()) };
+        let behind = newest.saturating_sub(recorded);
         let entries = table.log().history(usize::try_from(behind).ok()).await?;
         let mut found = Vec::new();
         for entry in entries.iter().rev() {
@@ -136,8 +155,13 @@ impl Lake {
         }
         {
             let mut pending = self.pending_ledger();
-            pending.known.entry(table.name().to_owned()).or_default().extend(recorded + 1..=newest);
+            pending
+                .known
+                .entry(table.name().to_owned())
+                .or_default()
+                .extend(recorded + 1..=newest);
             pending.rows.extend(found);
+            pending.reconciled.insert(table.name().to_owned());
         }
         self.flush_ledger().await
     }
@@ -148,7 +172,10 @@ fn transaction(row: &LedgerRow) -> String {
 }
 
 fn is_recorded(ledger: &Snapshot, row: &LedgerRow, landing: i64) -> bool {
-    ledger.transactions.get(&transaction(row)).is_some_and(|there| there >= landing)
+    ledger
+        .transactions
+        .get(&transaction(row))
+        .is_some_and(|there| there >= landing)
 }
 
 fn watermark_name(table: &str) -> String {
@@ -167,12 +194,21 @@ fn watermark(ledger: &Snapshot, table: &str, known: &BTreeSet<u64>) -> Option<(S
     while known.contains(&(reached + 1)) {
         reached += 1;
     }
-    (reached > there).then(|| (watermark_name(table), i64::try_from(reached).unwrap_or(i64::MAX)))
+    (reached > there).then(|| {
+        (
+            watermark_name(table),
+            i64::try_from(reached).unwrap_or(i64::MAX),
+        )
+    })
 }
 
 /// The landings that a commit says, as ledger rows at its version.
 fn landings_of(table: &str, entry: &HistoryEntry) -> Result<Vec<(LedgerRow, i64)>> {
-    let Some(info) = entry.info.get(INFO_KEY).filter(|info| info.get("landing").is_some()) else {
+    let Some(info) = entry
+        .info
+        .get(INFO_KEY)
+        .filter(|info| info.get("landing").is_some())
+    else {
         return Ok(Vec::new());
     };
     let info = parse(table, entry.version, info)?;
@@ -181,7 +217,11 @@ fn landings_of(table: &str, entry: &HistoryEntry) -> Result<Vec<(LedgerRow, i64)
         Some(_) => LedgerRow { version, ..row },
         None => row,
     };
-    Ok(info.rows.into_iter().map(|row| (with_version(row), info.landing)).collect())
+    Ok(info
+        .rows
+        .into_iter()
+        .map(|row| (with_version(row), info.landing))
+        .collect())
 }
 
 fn parse(table: &str, version: u64, info: &Value) -> Result<LandingInfo> {

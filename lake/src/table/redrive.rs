@@ -18,6 +18,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::append::{TAG_INGEST_ID, unknown};
 use super::lake::{Lake, Table};
+use super::ledger::LEDGER;
 use super::quarantine::QUARANTINE;
 use super::sorter::{SortedWriter, SorterSpec};
 use crate::log::{Commit, FileEntry, RewriteOutcome, Snapshot};
@@ -37,6 +38,8 @@ pub struct RefusedGroup {
     pub source: String,
     /// How a raw record is framed, JSON.
     pub format: String,
+    /// Hash of the definition that refused them.
+    pub definition_hash: Option<String>,
 }
 
 impl Lake {
@@ -48,7 +51,9 @@ impl Lake {
         table: Option<&str>,
     ) -> Result<BTreeMap<RefusedGroup, (u64, u64)>> {
         let mut groups = BTreeMap::new();
-        let Some(quarantine) = self.table(QUARANTINE).await? else { return Ok(groups) };
+        let Some(quarantine) = self.table(QUARANTINE).await? else {
+            return Ok(groups);
+        };
         for file in &*quarantine.snapshot().files {
             if ingest_id.is_some_and(|id| !is_of(file, id)) {
                 continue;
@@ -60,14 +65,40 @@ impl Lake {
         Ok(groups)
     }
 
+    /// Whether the landing with this number reached the ledger. Refusals are
+    /// committed before the rows of their unit, so a unit that was killed in
+    /// between has some; they belong to the rerun of that unit.
+    pub async fn has_landed(&self, ingest_id: i64) -> Result<bool> {
+        let Some(ledger) = self.table(LEDGER).await? else {
+            return Ok(false);
+        };
+        for file in &*ledger.snapshot().files {
+            for batch in self.read_file(&ledger, file).await? {
+                let batch = batch?;
+                let ids = column(&batch, "ingest_id")?.as_primitive::<Int64Type>();
+                if ids.iter().any(|id| id == Some(ingest_id)) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
     /// Hands the raw bytes of a group's records over, in the order of their landing.
     pub async fn refused_records(
         &self,
         group: &RefusedGroup,
         mut take: impl FnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
-        let Some(quarantine) = self.table(QUARANTINE).await? else { return Ok(()) };
-        for file in quarantine.snapshot().files.iter().filter(|f| is_of(f, group.ingest_id)) {
+        let Some(quarantine) = self.table(QUARANTINE).await? else {
+            return Ok(());
+        };
+        for file in quarantine
+            .snapshot()
+            .files
+            .iter()
+            .filter(|f| is_of(f, group.ingest_id))
+        {
             for batch in self.read_file(&quarantine, file).await? {
                 let batch = batch?;
                 let waiting = waiting_in(&batch, group)?;
@@ -87,8 +118,14 @@ impl Lake {
     ///
     /// # Errors
     /// Conflict, if another process rewrote the same records meanwhile.
-    pub async fn mark_redriven(self: &Arc<Self>, group: &RefusedGroup, redriven_as: i64) -> Result<u64> {
-        let Some(quarantine) = self.table(QUARANTINE).await? else { return Ok(0) };
+    pub async fn mark_redriven(
+        self: &Arc<Self>,
+        group: &RefusedGroup,
+        redriven_as: i64,
+    ) -> Result<u64> {
+        let Some(quarantine) = self.table(QUARANTINE).await? else {
+            return Ok(0);
+        };
         let base = quarantine.snapshot();
         let mut commit = Commit {
             operation: "REDRIVE".to_owned(),
@@ -98,15 +135,21 @@ impl Lake {
         };
         let mut marked = 0;
         for file in base.files.iter().filter(|f| is_of(f, group.ingest_id)) {
-            let (batches, found) = self.marked_rows(&quarantine, file, group, redriven_as).await?;
+            let (batches, found) = self
+                .marked_rows(&quarantine, file, group, redriven_as)
+                .await?;
             if found == 0 {
                 continue;
             }
             marked += found;
             let tags = file.tags.get(TAG_INGEST_ID).cloned();
             for mut written in self.write_rows(batches, group.ingest_id).await? {
-                written.tags.extend(tags.iter().map(|id| (TAG_INGEST_ID.to_owned(), id.clone())));
-                commit.adds.push(written.into_new_file(self.seams().clock.now_micros() / 1000));
+                written
+                    .tags
+                    .extend(tags.iter().map(|id| (TAG_INGEST_ID.to_owned(), id.clone())));
+                commit
+                    .adds
+                    .push(written.into_new_file(self.seams().clock.now_micros() / 1000));
             }
             commit.removes.push(Arc::clone(file));
         }
@@ -146,7 +189,9 @@ impl Lake {
         batches: Vec<RecordBatch>,
         ingest_id: i64,
     ) -> Result<Vec<crate::parquet::WrittenFile>> {
-        let Some(first) = batches.first() else { return Ok(Vec::new()) };
+        let Some(first) = batches.first() else {
+            return Ok(Vec::new());
+        };
         let spec: SorterSpec = self.sorter_spec(QUARANTINE, first.schema(), ingest_id)?;
         let written = tokio::task::spawn_blocking(move || {
             let mut writer = SortedWriter::new(spec)?;
@@ -155,7 +200,9 @@ impl Lake {
             }
             writer.finish()
         });
-        written.await.map_err(|e| Error::internal(format!("writing \"{QUARANTINE}\" stopped: {e}")))?
+        written
+            .await
+            .map_err(|e| Error::internal(format!("writing \"{QUARANTINE}\" stopped: {e}")))?
     }
 
     /// The rows of one file, which is as small as fresh files are.
@@ -166,13 +213,17 @@ impl Lake {
     ) -> Result<impl Iterator<Item = Result<RecordBatch>>> {
         let location = self.location(table.name(), &file.path)?;
         let bytes = self.objects().get(&location).await?.bytes().await?;
-        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)?.with_batch_size(ROWS_AT_ONCE).build()?;
+        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)?
+            .with_batch_size(ROWS_AT_ONCE)
+            .build()?;
         Ok(reader.map(|batch| batch.map_err(Error::from)))
     }
 }
 
 fn is_of(file: &FileEntry, ingest_id: i64) -> bool {
-    file.tags.get(TAG_INGEST_ID).is_none_or(|id| *id == ingest_id.to_string())
+    file.tags
+        .get(TAG_INGEST_ID)
+        .is_none_or(|id| *id == ingest_id.to_string())
 }
 
 /// The transaction of rewrites of `_quarantine`: two never share a number.
@@ -186,7 +237,11 @@ fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a dyn Array> {
     batch
         .column_by_name(name)
         .map(AsRef::as_ref)
-        .ok_or_else(|| Error::corrupt(format!("a file of \"{QUARANTINE}\" has no column \"{name}\"")))
+        .ok_or_else(|| {
+            Error::corrupt(format!(
+                "a file of \"{QUARANTINE}\" has no column \"{name}\""
+            ))
+        })
 }
 
 fn count_groups(
@@ -199,6 +254,7 @@ fn count_groups(
     let tables = column(batch, "table_name")?.as_string::<i32>();
     let sources = column(batch, "source")?.as_string::<i32>();
     let formats = column(batch, "format")?.as_string::<i32>();
+    let definitions = column(batch, "definition_hash")?.as_string::<i32>();
     let redriven = column(batch, "redriven_as")?;
     let raw = column(batch, "raw")?;
     for row in 0..batch.num_rows() {
@@ -214,6 +270,9 @@ fn count_groups(
             table_name: tables.value(row).to_owned(),
             source: sources.value(row).to_owned(),
             format: formats.value(row).to_owned(),
+            definition_hash: definitions
+                .is_valid(row)
+                .then(|| definitions.value(row).to_owned()),
         };
         let (all, with_raw) = groups.entry(group).or_default();
         *all += 1;
@@ -242,6 +301,10 @@ fn waiting_in(batch: &RecordBatch, group: &RefusedGroup) -> Result<BooleanArray>
 fn mark(batch: &RecordBatch, waiting: &BooleanArray, redriven_as: i64) -> Result<RecordBatch> {
     let place = batch.schema().index_of("redriven_as")?;
     let mut columns = batch.columns().to_vec();
-    columns[place] = zip(waiting, &Int64Array::new_scalar(redriven_as), &columns[place])?;
+    columns[place] = zip(
+        waiting,
+        &Int64Array::new_scalar(redriven_as),
+        &columns[place],
+    )?;
     Ok(RecordBatch::try_new(batch.schema(), columns)?)
 }

@@ -164,8 +164,16 @@ impl SortedWriter {
     }
 
     /// Writes what is left and returns all files, each complete in the store.
+    ///
+    /// Where it fails, files written so far are deleted as by
+    /// [`SortedWriter::abort`], so that a full disk is not left full.
     pub fn finish(mut self) -> Result<Vec<WrittenFile>> {
-        self.guarded(Self::try_finish)?;
+        if let Err(error) = self.guarded(Self::try_finish) {
+            if let Err(left) = self.output.abort() {
+                tracing::warn!(error = %left, "files of a failed write stay as orphans");
+            }
+            return Err(error);
+        }
         self.output.into_files()
     }
 

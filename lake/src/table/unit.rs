@@ -85,7 +85,9 @@ impl UnitKey {
 
     /// The `_ingest_id` of the landing that `state` says.
     pub fn landed_as(self, state: UnitState) -> Option<i64> {
-        state.is_landed().then(|| self.ingest_id(UnitState(state.0 - 1)))
+        state
+            .is_landed()
+            .then(|| self.ingest_id(UnitState(state.0 - 1)))
     }
 
     /// The `_ingest_id` of the landing that follows `state`: positive and
@@ -131,7 +133,11 @@ impl UnitState {
 
     /// The transaction version of the next landing.
     pub fn next_landed(self) -> i64 {
-        if self.is_landed() { self.0 + 2 } else { self.0 + 1 }
+        if self.is_landed() {
+            self.0 + 2
+        } else {
+            self.0 + 1
+        }
     }
 }
 
@@ -152,10 +158,22 @@ mod tests {
     fn every_part_of_the_identity_changes_the_key() {
         let base = unit();
         let mut others = vec![
-            UnitIdentity { target: "engines".into(), ..base.clone() },
-            UnitIdentity { content_hash: [8; 32], ..base.clone() },
-            UnitIdentity { constants: BTreeMap::new(), ..base.clone() },
-            UnitIdentity { name: Some("a.csv".into()), ..base.clone() },
+            UnitIdentity {
+                target: "engines".into(),
+                ..base.clone()
+            },
+            UnitIdentity {
+                content_hash: [8; 32],
+                ..base.clone()
+            },
+            UnitIdentity {
+                constants: BTreeMap::new(),
+                ..base.clone()
+            },
+            UnitIdentity {
+                name: Some("a.csv".into()),
+                ..base.clone()
+            },
         ];
         // The border between name and value must count.
         others.push(UnitIdentity {

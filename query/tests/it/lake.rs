@@ -10,7 +10,7 @@ use arrow::compute::{
 };
 use arrow::datatypes::{DataType, Date32Type, Int64Type, Schema, SchemaRef, TimeUnit};
 use async_trait::async_trait;
-use downlake_lake::log::{ColumnStats, FileEntry, FileStats, Snapshot, VersionAsked};
+use downlake_lake::log::{ColumnStats, FileEntry, FileStats, Snapshot, Transactions, VersionAsked};
 use downlake_lake::{Error, Result};
 use downlake_query::catalog::SORTED_BY_TAG;
 use downlake_query::{Catalog, Rows, TableSnapshot, WriteReport, WriteTarget, Writer};
@@ -60,7 +60,7 @@ impl TestLake {
             partition_columns: partition.iter().map(ToString::to_string).collect(),
             properties: BTreeMap::new(),
             files: Arc::default(),
-            transactions: Arc::default(),
+            transactions: Transactions::default(),
         };
         let table = TestTable {
             versions: vec![Arc::new(empty)],

@@ -70,14 +70,15 @@ pub(super) fn looks_like_json(head: &[u8]) -> bool {
 }
 
 impl Document {
-    pub(super) fn new(mut window: Window) -> io::Result<Document> {
+    /// Cuts lines where `lines` says so or the first lines look like it, else values.
+    pub(super) fn new(mut window: Window, lines: bool) -> io::Result<Document> {
         if window
             .peek(BYTE_ORDER_MARK.len())?
             .starts_with(BYTE_ORDER_MARK)
         {
             window.pass(BYTE_ORDER_MARK.len());
         }
-        let framing = if is_lines(window.peek(HEAD)?) {
+        let framing = if lines || is_lines(window.peek(HEAD)?) {
             Framing::Lines
         } else {
             Framing::Values(Place::Top)
