@@ -16,6 +16,7 @@ use downlake_lake::{Error, Result};
 use futures::stream::StreamExt;
 use tokio::sync::mpsc;
 
+use crate::handover::{Handover, handover};
 use crate::catalog::{Rows, WriteReport, WriteTarget, Writer};
 use crate::error::not_found;
 use crate::output::{self, Format, OutputOptions};
