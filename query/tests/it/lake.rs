@@ -23,11 +23,11 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use serde_json::json;
 
 /// Version n of a table was committed at this many milliseconds after 2026 began.
-pub const VERSION_STEP_MS: i64 = 1000;
-pub const YEAR_2026_MS: i64 = 1_767_225_600_000;
+pub(crate) const VERSION_STEP_MS: i64 = 1000;
+pub(crate) const YEAR_2026_MS: i64 = 1_767_225_600_000;
 
 #[derive(Debug, Default)]
-pub struct TestLake {
+pub(crate) struct TestLake {
     objects: Arc<InMemory>,
     tables: Mutex<HashMap<String, TestTable>>,
     files: HashMap<String, RecordBatch>,
@@ -42,11 +42,11 @@ struct TestTable {
 }
 
 impl TestLake {
-    pub fn add_raw_file(&mut self, path: &str, rows: RecordBatch) {
+    pub(crate) fn add_raw_file(&mut self, path: &str, rows: RecordBatch) {
         self.files.insert(path.to_owned(), rows);
     }
 
-    pub fn create(
+    pub(crate) fn create(
         &self,
         name: &str,
         schema: SchemaRef,
@@ -72,7 +72,7 @@ impl TestLake {
         self.tables.lock().unwrap().insert(name.to_owned(), table);
     }
 
-    pub fn name_source(&self, table: &str, source: &str, column: &str) {
+    pub(crate) fn name_source(&self, table: &str, source: &str, column: &str) {
         let mut tables = self.tables.lock().unwrap();
         let table = tables.get_mut(table).unwrap();
         table
@@ -81,7 +81,7 @@ impl TestLake {
     }
 
     /// Adds nullable columns at the end of the schema, in a version of their own.
-    pub fn add_columns(&self, table: &str, fields: Vec<arrow::datatypes::Field>) {
+    pub(crate) fn add_columns(&self, table: &str, fields: Vec<arrow::datatypes::Field>) {
         self.commit(table, |snapshot| {
             let mut all: Vec<_> = snapshot.schema.fields().iter().cloned().collect();
             all.extend(fields.into_iter().map(Arc::new));
@@ -90,7 +90,7 @@ impl TestLake {
     }
 
     /// Changes the last file of the newest version, in a version of its own.
-    pub fn change_last_file(&self, table: &str, change: impl FnOnce(&mut FileEntry)) {
+    pub(crate) fn change_last_file(&self, table: &str, change: impl FnOnce(&mut FileEntry)) {
         self.commit(table, |snapshot| {
             let mut files = (*snapshot.files).clone();
             change(Arc::make_mut(files.last_mut().unwrap()));
@@ -111,13 +111,13 @@ impl TestLake {
     }
 
     /// Writes one file of rows (all of one partition) and commits it.
-    pub async fn append(&self, table: &str, rows: &RecordBatch) -> u64 {
+    pub(crate) async fn append(&self, table: &str, rows: &RecordBatch) -> u64 {
         self.write_file(table, rows, EnabledStatistics::Page).await
     }
 
     /// As [`TestLake::append`], without statistics in the file and in the log:
     /// of such a file nothing can be left out.
-    pub async fn append_bare(&self, table: &str, rows: &RecordBatch) {
+    pub(crate) async fn append_bare(&self, table: &str, rows: &RecordBatch) {
         self.write_file(table, rows, EnabledStatistics::None).await;
         self.change_last_file(table, |file| file.stats = FileStats::default());
     }
