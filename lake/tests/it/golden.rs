@@ -46,14 +46,15 @@ const REFUSED: &[(&str, &str)] = &[
         "columnMapping",
     ),
     ("deltalog-commit-info", "schemaString"),
-    ("deltalog-invalid-protocol-version", "99"),
+    ("deltalog-invalid-protocol-version", "Invalid protocol"),
     (
         "deltalog-state-reconstruction-from-checkpoint-missing-metadata",
         "metadata",
     ),
     (
+        // Its metadata is as incomplete as its protocol is missing.
         "deltalog-state-reconstruction-from-checkpoint-missing-protocol",
-        "protocol",
+        "schemaString",
     ),
     ("deltalog-state-reconstruction-without-metadata", "metadata"),
     ("deltalog-state-reconstruction-without-protocol", "protocol"),
@@ -64,7 +65,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("table-with-columnmapping-mode-id", "columnMapping"),
     ("table-with-columnmapping-mode-name", "columnMapping"),
     ("update-deleted-directory", "schemaString"),
-    ("versions-not-contiguous", "contiguous"),
+    ("versions-not-contiguous", "version 1 is missing"),
 ];
 
 /// Tables that come without rows: newest version and active files.
