@@ -16,10 +16,6 @@ use downlake_lake::{Error, Result};
 use futures::stream::BoxStream;
 use object_store::ObjectStore;
 
-/// The tag of a data file that says by which columns its rows are sorted,
-/// ascending, NULLs last: their names joined with commas.
-pub const SORTED_BY_TAG: &str = "downlake.sorted_by";
-
 /// A stream of batches of one schema.
 pub struct Rows {
     /// The schema of every batch.
@@ -71,7 +67,8 @@ pub struct TableSnapshot {
     pub name: String,
     /// The version of the log.
     pub snapshot: Arc<Snapshot>,
-    /// Columns by which rows are sorted inside files tagged [`SORTED_BY_TAG`].
+    /// Columns by which rows are sorted, ascending, NULLs first, inside files
+    /// whose tag [`TAG_SORT`](downlake_lake::parquet::TAG_SORT) names them.
     pub sort_columns: Vec<String>,
     /// The column of the axis; `time` for absolute streams, whose partition
     /// columns `date`, `month`, `year` are then functions of it.

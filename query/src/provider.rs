@@ -3,9 +3,10 @@
 //! Promises: only files whose statistics prove that no row matches are left
 //! out; partition columns come from the log, columns that a file lacks are
 //! NULL; the number of rows is known without I/O where every file says it;
-//! an order of rows is declared only where it is proven. Refuses: files with
-//! a deletion vector, by name.
+//! an order of rows is declared only where it is proven; a NaN is a value like
+//! others, which no bound hides. Refuses: files with a deletion vector, by name.
 
+mod footers;
 mod layout;
 mod pruning;
 mod statistics;
@@ -127,13 +128,12 @@ impl LakeTable {
             ..TableParquetOptions::default()
         };
         let store = state.runtime_env().object_store(&self.url)?;
-        let footers = state.runtime_env().cache_manager.get_file_metadata_cache();
+        let cache = state.runtime_env().cache_manager.get_file_metadata_cache();
+        let opened = CachedParquetFileReaderFactory::new(store, cache);
         Ok(ParquetSource::new(self.scanned.clone())
             .with_table_parquet_options(options)
             .with_metadata_size_hint(FOOTER_GUESS_BYTES)
-            .with_parquet_file_reader_factory(Arc::new(CachedParquetFileReaderFactory::new(
-                store, footers,
-            ))))
+            .with_parquet_file_reader_factory(Arc::new(footers::Footers(opened))))
     }
 
     /// The columns of the scan that a query of the given columns reads.

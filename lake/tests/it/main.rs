@@ -7,6 +7,7 @@
     reason = "a test fails by panicking and says on stdout why it did not run"
 )]
 
+mod golden;
 mod log;
 mod skip;
 mod storage;

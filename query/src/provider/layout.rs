@@ -10,9 +10,10 @@ use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig};
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr, expressions};
 use downlake_lake::Result;
+use downlake_lake::parquet::TAG_SORT;
 
 use super::{DataFile, pruning, statistics};
-use crate::catalog::{SORTED_BY_TAG, TableSnapshot};
+use crate::catalog::TableSnapshot;
 
 /// Groups of files and the orders that their rows have.
 pub(super) struct Layout {
@@ -49,7 +50,8 @@ fn in_order(
     let schema = scanned.table_schema();
     let columns = proven_order(table, scanned, files);
     let cells = files.len().saturating_mul(schema.fields().len());
-    let Some(ordering) = lex_ordering(scanned, &columns) else {
+    let ordering = lex_orderings(scanned, &columns);
+    let Some(first) = ordering.first() else {
         return Ok(None);
     };
     if cells > statistics::CELL_LIMIT {
@@ -65,16 +67,13 @@ fn in_order(
     let groups = FileScanConfig::split_groups_by_statistics_with_target_partitions(
         schema,
         &[group],
-        &ordering,
+        first,
         partitions,
     );
     // More chains than threads: a merge of them all would cost every query,
     // the order would help few.
     Ok(match groups {
-        Ok(groups) if groups.len() <= partitions => Some(Layout {
-            groups,
-            ordering: vec![ordering],
-        }),
+        Ok(groups) if groups.len() <= partitions => Some(Layout { groups, ordering }),
         _ => None,
     })
 }
@@ -86,7 +85,7 @@ fn proven_order(table: &TableSnapshot, scanned: &TableSchema, files: &[DataFile]
     let sorted_by = table.sort_columns.join(",");
     if !files
         .iter()
-        .all(|file| file.entry.tags.get(SORTED_BY_TAG) == Some(&sorted_by))
+        .all(|file| file.entry.tags.get(TAG_SORT) == Some(&sorted_by))
     {
         return Vec::new();
     }
@@ -105,16 +104,22 @@ fn proven_order(table: &TableSnapshot, scanned: &TableSchema, files: &[DataFile]
     columns.collect()
 }
 
-fn lex_ordering(scanned: &TableSchema, columns: &[usize]) -> Option<LexOrdering> {
-    let ascending = SortOptions {
-        descending: false,
-        nulls_first: false,
+/// Ascending, NULLs first as the files say and NULLs last as `ORDER BY` says:
+/// columns that are proven to have no NULL are in both orders, and the engine
+/// does not see that one implies the other.
+fn lex_orderings(scanned: &TableSchema, columns: &[usize]) -> Vec<LexOrdering> {
+    let ordering = |nulls_first| {
+        let ascending = SortOptions {
+            descending: false,
+            nulls_first,
+        };
+        let column = |&index: &usize| {
+            let name = scanned.table_schema().field(index).name();
+            PhysicalSortExpr::new(Arc::new(expressions::Column::new(name, index)), ascending)
+        };
+        LexOrdering::new(columns.iter().map(column))
     };
-    let column = |&index: &usize| {
-        let name = scanned.table_schema().field(index).name();
-        PhysicalSortExpr::new(Arc::new(expressions::Column::new(name, index)), ascending)
-    };
-    LexOrdering::new(columns.iter().map(column))
+    [true, false].into_iter().filter_map(ordering).collect()
 }
 
 /// Neighbours stay together; every group has about the same number of bytes.

@@ -11,22 +11,23 @@ use arrow::compute::{
 use arrow::datatypes::{DataType, Date32Type, Int64Type, Schema, SchemaRef, TimeUnit};
 use async_trait::async_trait;
 use downlake_lake::log::{ColumnStats, FileEntry, FileStats, Snapshot, Transactions, VersionAsked};
+use downlake_lake::parquet::TAG_SORT;
 use downlake_lake::{Error, Result};
-use downlake_query::catalog::SORTED_BY_TAG;
 use downlake_query::{Catalog, Rows, TableSnapshot, WriteReport, WriteTarget, Writer};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::ArrowWriter;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use serde_json::json;
 
 /// Version n of a table was committed at this many milliseconds after 2026 began.
-pub const VERSION_STEP_MS: i64 = 1000;
-pub const YEAR_2026_MS: i64 = 1_767_225_600_000;
+pub(crate) const VERSION_STEP_MS: i64 = 1000;
+pub(crate) const YEAR_2026_MS: i64 = 1_767_225_600_000;
 
 #[derive(Debug, Default)]
-pub struct TestLake {
+pub(crate) struct TestLake {
     objects: Arc<InMemory>,
     tables: Mutex<HashMap<String, TestTable>>,
     files: HashMap<String, RecordBatch>,
@@ -41,11 +42,11 @@ struct TestTable {
 }
 
 impl TestLake {
-    pub fn add_raw_file(&mut self, path: &str, rows: RecordBatch) {
+    pub(crate) fn add_raw_file(&mut self, path: &str, rows: RecordBatch) {
         self.files.insert(path.to_owned(), rows);
     }
 
-    pub fn create(
+    pub(crate) fn create(
         &self,
         name: &str,
         schema: SchemaRef,
@@ -71,7 +72,7 @@ impl TestLake {
         self.tables.lock().unwrap().insert(name.to_owned(), table);
     }
 
-    pub fn name_source(&self, table: &str, source: &str, column: &str) {
+    pub(crate) fn name_source(&self, table: &str, source: &str, column: &str) {
         let mut tables = self.tables.lock().unwrap();
         let table = tables.get_mut(table).unwrap();
         table
@@ -80,7 +81,7 @@ impl TestLake {
     }
 
     /// Adds nullable columns at the end of the schema, in a version of their own.
-    pub fn add_columns(&self, table: &str, fields: Vec<arrow::datatypes::Field>) {
+    pub(crate) fn add_columns(&self, table: &str, fields: Vec<arrow::datatypes::Field>) {
         self.commit(table, |snapshot| {
             let mut all: Vec<_> = snapshot.schema.fields().iter().cloned().collect();
             all.extend(fields.into_iter().map(Arc::new));
@@ -89,7 +90,7 @@ impl TestLake {
     }
 
     /// Changes the last file of the newest version, in a version of its own.
-    pub fn change_last_file(&self, table: &str, change: impl FnOnce(&mut FileEntry)) {
+    pub(crate) fn change_last_file(&self, table: &str, change: impl FnOnce(&mut FileEntry)) {
         self.commit(table, |snapshot| {
             let mut files = (*snapshot.files).clone();
             change(Arc::make_mut(files.last_mut().unwrap()));
@@ -110,7 +111,18 @@ impl TestLake {
     }
 
     /// Writes one file of rows (all of one partition) and commits it.
-    pub async fn append(&self, table: &str, rows: &RecordBatch) -> u64 {
+    pub(crate) async fn append(&self, table: &str, rows: &RecordBatch) -> u64 {
+        self.write_file(table, rows, EnabledStatistics::Page).await
+    }
+
+    /// As [`TestLake::append`], without statistics in the file and in the log:
+    /// of such a file nothing can be left out.
+    pub(crate) async fn append_bare(&self, table: &str, rows: &RecordBatch) {
+        self.write_file(table, rows, EnabledStatistics::None).await;
+        self.change_last_file(table, |file| file.stats = FileStats::default());
+    }
+
+    async fn write_file(&self, table: &str, rows: &RecordBatch, bounds: EnabledStatistics) -> u64 {
         let (partition_columns, sort, number) = {
             let tables = self.tables.lock().unwrap();
             let known = &tables[table];
@@ -132,14 +144,14 @@ impl TestLake {
             .collect();
         let path = format!("{}part-{number:04}.parquet", folders.concat());
         let stored = without(&rows, &partition_columns);
-        let bytes = parquet_bytes(&stored);
+        let bytes = parquet_bytes(&stored, bounds);
         let entry = FileEntry {
             path: path.clone(),
             size: bytes.len() as u64,
             modified_ms: YEAR_2026_MS,
             partition,
             stats: statistics(&stored),
-            tags: BTreeMap::from([(SORTED_BY_TAG.to_owned(), sort.join(","))]),
+            tags: BTreeMap::from([(TAG_SORT.to_owned(), sort.join(","))]),
             has_deletion_vector: false,
         };
         self.objects
@@ -160,7 +172,7 @@ fn sorted(rows: &RecordBatch, by: &[String]) -> RecordBatch {
     }
     let options = Some(SortOptions {
         descending: false,
-        nulls_first: false,
+        nulls_first: true,
     });
     let columns: Vec<SortColumn> = by
         .iter()
@@ -186,9 +198,21 @@ fn without(rows: &RecordBatch, columns: &[String]) -> RecordBatch {
     rows.project(&kept).unwrap()
 }
 
-fn parquet_bytes(rows: &RecordBatch) -> Vec<u8> {
+/// Few rows are cut into row groups of four and pages of two.
+fn parquet_bytes(rows: &RecordBatch, bounds: EnabledStatistics) -> Vec<u8> {
+    let (group, page) = if rows.num_rows() < 1000 {
+        (4, 2)
+    } else {
+        (100_000, 20_000)
+    };
+    let properties = WriterProperties::builder()
+        .set_statistics_enabled(bounds)
+        .set_max_row_group_row_count(Some(group))
+        .set_data_page_row_count_limit(page)
+        .set_write_batch_size(page)
+        .build();
     let mut bytes = Vec::new();
-    let mut writer = ArrowWriter::try_new(&mut bytes, rows.schema(), None).unwrap();
+    let mut writer = ArrowWriter::try_new(&mut bytes, rows.schema(), Some(properties)).unwrap();
     writer.write(rows).unwrap();
     writer.close().unwrap();
     bytes
@@ -217,8 +241,25 @@ fn statistics(rows: &RecordBatch) -> FileStats {
     }
 }
 
+/// Characters of a text bound.
+const TEXT_BOUND: usize = 32;
+
+fn prefix(text: &str) -> String {
+    text.chars().take(TEXT_BOUND).collect()
+}
+
+/// The text, or a shorter one above it.
+fn raised(text: &str) -> String {
+    let mut cut = prefix(text);
+    if cut.len() < text.len() {
+        let last = cut.pop().unwrap();
+        cut.push(char::from_u32(u32::from(last) + 1).unwrap());
+    }
+    cut
+}
+
 /// Bounds as Delta writes them: instants floored to milliseconds, floats
-/// without NaN.
+/// without NaN, texts cut.
 fn bounds(column: &ArrayRef) -> (Option<serde_json::Value>, Option<serde_json::Value>) {
     use arrow::array::AsArray;
     match column.data_type() {
@@ -241,8 +282,8 @@ fn bounds(column: &ArrayRef) -> (Option<serde_json::Value>, Option<serde_json::V
         DataType::Utf8 => {
             let values = column.as_string::<i32>();
             (
-                aggregate::min_string(values).map(|v| json!(v)),
-                aggregate::max_string(values).map(|v| json!(v)),
+                aggregate::min_string(values).map(|v| json!(prefix(v))),
+                aggregate::max_string(values).map(|v| json!(raised(v))),
             )
         }
         DataType::Date32 => {

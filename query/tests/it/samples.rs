@@ -16,12 +16,12 @@ use crate::lake::TestLake;
 
 const DAY_MICROS: i64 = 86_400_000_000;
 /// 2026-01-01 in days since 1970.
-pub const FIRST_DAY: i32 = 20_454;
+pub(crate) const FIRST_DAY: i32 = 20_454;
 
 /// Three days of `hk`, one file and one version a day (versions 1 to 3),
 /// four rows each; version 4 adds the column `mode`. `counts` has version n
 /// with n rows. `_ledger` is a system table.
-pub async fn sample_lake() -> TestLake {
+pub(crate) async fn sample_lake() -> TestLake {
     let mut lake = TestLake::default();
     lake.create(
         "hk",
@@ -45,7 +45,7 @@ pub async fn sample_lake() -> TestLake {
     lake
 }
 
-pub fn counts(values: &[i64]) -> RecordBatch {
+pub(crate) fn counts(values: &[i64]) -> RecordBatch {
     let n: ArrayRef = Arc::new(Int64Array::from(values.to_vec()));
     RecordBatch::try_new(
         Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)])),
@@ -94,7 +94,7 @@ fn housekeeping(day: i64) -> RecordBatch {
     .unwrap()
 }
 
-pub fn read_only(lake: &Arc<TestLake>) -> Session {
+pub(crate) fn read_only(lake: &Arc<TestLake>) -> Session {
     let catalog: Arc<TestLake> = Arc::clone(lake);
     SessionBuilder::new(catalog)
         .with_threads(2)
@@ -102,7 +102,7 @@ pub fn read_only(lake: &Arc<TestLake>) -> Session {
         .unwrap()
 }
 
-pub fn writing(lake: &Arc<TestLake>) -> Session {
+pub(crate) fn writing(lake: &Arc<TestLake>) -> Session {
     let catalog: Arc<TestLake> = Arc::clone(lake);
     let sink: Arc<TestLake> = Arc::clone(lake);
     SessionBuilder::new(catalog)
@@ -113,7 +113,7 @@ pub fn writing(lake: &Arc<TestLake>) -> Session {
 }
 
 /// Runs all statements of a text; the last one's rows.
-pub async fn rows(session: &Session, sql: &str) -> Result<Vec<RecordBatch>> {
+pub(crate) async fn rows(session: &Session, sql: &str) -> Result<Vec<RecordBatch>> {
     let mut last = Vec::new();
     for statement in parse(sql)? {
         last = match session.run(&statement, &Cancel::default()).await? {
@@ -134,7 +134,7 @@ async fn collect(rows: downlake_query::Rows) -> Result<Vec<RecordBatch>> {
 }
 
 /// The last statement's rows as CSV without the header, or the error.
-pub async fn csv(session: &Session, sql: &str) -> String {
+pub(crate) async fn csv(session: &Session, sql: &str) -> String {
     match rows(session, sql).await {
         Ok(batches) => text(&batches, Format::Csv)
             .lines()
@@ -145,7 +145,7 @@ pub async fn csv(session: &Session, sql: &str) -> String {
     }
 }
 
-pub fn text(batches: &[RecordBatch], format: Format) -> String {
+pub(crate) fn text(batches: &[RecordBatch], format: Format) -> String {
     let Some(first) = batches.first() else {
         return String::new();
     };
