@@ -107,9 +107,11 @@ pub async fn redrive(
         if with_raw == 0 {
             continue;
         }
+        tracing::debug!(phase = "spool");
         let mut redriven = one(lake, &group, memory_bytes, temp_dir, &progress).await?;
         redriven.without_raw = all - with_raw;
         redriven.records = lake.mark_redriven(&group, redriven.redriven_as).await?;
+        tracing::debug!(phase = "marked");
         done.push(redriven);
     }
     Ok(done)

@@ -297,6 +297,7 @@ impl UnitWriter {
             self.abort();
             return Err(error);
         }
+        tracing::debug!(phase = "write");
         if self.refusals.rows() > 0 {
             self.flush_refusals()?;
         }
@@ -308,9 +309,11 @@ impl UnitWriter {
     async fn land(self, files: Vec<WrittenFile>, refused: Vec<WrittenFile>) -> Result<UnitReport> {
         self.land_refusals(refused).await?;
         let (files_added, bytes_out) = (files.len() as u64, files.iter().map(|f| f.size).sum());
+        tracing::debug!(phase = "data");
         let row = self.ledger_row();
         let commit = self.data_commit(&files, &row)?;
         let landed = land_once(&self.table, self.key, self.next_landed, commit, &self.schema).await?;
+        tracing::debug!(phase = "ledger");
         let version = landed.version;
         let row = LedgerRow { version: i64::try_from(version).ok(), ..row };
         self.lake
@@ -364,6 +367,7 @@ impl UnitWriter {
     /// Commits refusals once. A half-landed unit may have left refusals of
     /// another definition or of another count: they are replaced.
     async fn land_refusals(&self, files: Vec<WrittenFile>) -> Result<()> {
+        tracing::debug!(phase = "quarantine");
         let ingest_id = self.ingest_id.to_string();
         let key = self.spec.identity.key();
         let Some(quarantine) = self.quarantine_for(&files).await? else { return Ok(()) };

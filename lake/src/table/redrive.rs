@@ -88,6 +88,7 @@ impl Lake {
     /// # Errors
     /// Conflict, if another process rewrote the same records meanwhile.
     pub async fn mark_redriven(self: &Arc<Self>, group: &RefusedGroup, redriven_as: i64) -> Result<u64> {
+        tracing::debug!(phase = "mark");
         let Some(quarantine) = self.table(QUARANTINE).await? else { return Ok(0) };
         let base = quarantine.snapshot();
         let mut commit = Commit {
@@ -113,6 +114,7 @@ impl Lake {
         if marked == 0 {
             return Ok(0);
         }
+        tracing::debug!(phase = "rewrite");
         match quarantine.log().rewrite(&base, &commit).await? {
             RewriteOutcome::Committed(_) => Ok(marked),
             RewriteOutcome::GaveUp { .. } => Err(Error::conflict(format!(
