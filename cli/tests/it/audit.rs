@@ -104,9 +104,15 @@ impl Audit {
 
     fn ledger_row_fault(&self, row: &Record, id: i64, table: Option<&str>) -> Option<String> {
         let ended = ["committed", "quarantined", "duplicate", "skipped"];
-        let sum: i64 = ended.iter().map(|end| long(row, &format!("rows_{end}"))).sum();
+        let sum: i64 = ended
+            .iter()
+            .map(|end| long(row, &format!("rows_{end}")))
+            .sum();
         if long(row, "rows_in") != sum {
-            return Some(format!("landing {id}: {} rows in, {sum} came out", long(row, "rows_in")));
+            return Some(format!(
+                "landing {id}: {} rows in, {sum} came out",
+                long(row, "rows_in")
+            ));
         }
         let state = row.get("state").and_then(text);
         if state.as_deref() != Some("landed") {
@@ -114,12 +120,14 @@ impl Audit {
         }
         let table = self.tables.get(table?)?;
         let transaction = format!("unit/{}", row.get("unit_key").and_then(text)?);
-        let versions = table.transactions.iter().filter(|(_, name, _)| *name == transaction);
+        let versions = table
+            .transactions
+            .iter()
+            .filter(|(_, name, _)| *name == transaction);
         let versions: Vec<_> = versions.map(|(version, _, _)| *version).collect();
         let said = u64::try_from(long(row, "version")).ok();
-        (versions.iter().map(|v| Some(*v)).ne([said])).then(|| {
-            format!("landing {id}: _ledger says version {said:?}, the log {versions:?}")
-        })
+        (versions.iter().map(|v| Some(*v)).ne([said]))
+            .then(|| format!("landing {id}: _ledger says version {said:?}, the log {versions:?}"))
     }
 
     /// Rows of each landing in each table against the ledger, both ways.
@@ -127,16 +135,24 @@ impl Audit {
         let mut said: BTreeMap<(String, i64), i64> = BTreeMap::new();
         for row in self.records("_ledger") {
             if let Some(table) = row.get("table_name").and_then(text) {
-                *said.entry((table, long(row, "ingest_id"))).or_default() += long(row, "rows_committed");
+                *said.entry((table, long(row, "ingest_id"))).or_default() +=
+                    long(row, "rows_committed");
             }
         }
         let mut found: BTreeMap<(String, i64), i64> = BTreeMap::new();
-        for (name, table) in self.tables.iter().filter(|(name, _)| !name.starts_with('_')) {
+        for (name, table) in self
+            .tables
+            .iter()
+            .filter(|(name, _)| !name.starts_with('_'))
+        {
             for row in &table.records {
-                *found.entry((name.clone(), long(row, "_ingest_id"))).or_default() += 1;
+                *found
+                    .entry((name.clone(), long(row, "_ingest_id")))
+                    .or_default() += 1;
             }
         }
-        self.faults.extend(differences("rows committed", &said, &found));
+        self.faults
+            .extend(differences("rows committed", &said, &found));
     }
 
     /// Refused records of each landing against the ledger, both ways.
@@ -153,7 +169,8 @@ impl Audit {
         for row in self.records("_quarantine") {
             *found.entry(key(row)).or_default() += 1;
         }
-        self.faults.extend(differences("rows quarantined", &said, &found));
+        self.faults
+            .extend(differences("rows quarantined", &said, &found));
     }
 }
 
@@ -166,7 +183,9 @@ impl TableOnDisk {
         let log = folder.join("_delta_log");
         for (expected, version) in versions(&log).into_iter().enumerate() {
             if version != expected as u64 {
-                faults.push(format!("{name}: version {expected} is missing before {version}"));
+                faults.push(format!(
+                    "{name}: version {expected} is missing before {version}"
+                ));
                 return table;
             }
             table.apply(version, &actions(&log, version), faults);
@@ -187,7 +206,10 @@ impl TableOnDisk {
             if let Some(path) = action.pointer("/remove/path").and_then(Value::as_str)
                 && self.files.remove(&decoded(path)).is_none()
             {
-                faults.push(format!("{}: version {version} removes {path}, not active", self.name));
+                faults.push(format!(
+                    "{}: version {version} removes {path}, not active",
+                    self.name
+                ));
             }
             let transaction = action.pointer("/txn/appId").and_then(Value::as_str);
             self.transactions.extend(transaction.map(|id| {
@@ -198,21 +220,31 @@ impl TableOnDisk {
         for add in actions.iter().filter_map(|action| action.get("add")) {
             let path = decoded(add["path"].as_str().unwrap_or_default());
             if !self.seen_paths.insert(path.clone()) {
-                faults.push(format!("{}: version {version} adds {path} again", self.name));
+                faults.push(format!(
+                    "{}: version {version} adds {path} again",
+                    self.name
+                ));
             }
             added += rows_said(add).unwrap_or_default();
             self.files.insert(path, add.clone());
         }
-        let said = actions.iter().find_map(|action| self.rows_of_commit(action));
+        let said = actions
+            .iter()
+            .find_map(|action| self.rows_of_commit(action));
         if said.is_some_and(|said| said != added) {
-            faults.push(format!("{}: version {version} says {said:?} rows, adds {added}", self.name));
+            faults.push(format!(
+                "{}: version {version} says {said:?} rows, adds {added}",
+                self.name
+            ));
         }
     }
 
     /// The rows that a data commit says to have committed.
     fn rows_of_commit(&self, action: &Value) -> Option<u64> {
         let rows = action.pointer("/commitInfo/downlake/rows")?.as_array()?;
-        let ours = rows.iter().find(|row| row["table_name"] == self.name.as_str())?;
+        let ours = rows
+            .iter()
+            .find(|row| row["table_name"] == self.name.as_str())?;
         ours["rows_committed"].as_u64()
     }
 
@@ -225,12 +257,17 @@ impl TableOnDisk {
         self.checkpoints += 1;
         let listed: BTreeSet<String> = match read_records(&path) {
             Ok(records) => records.iter().filter_map(added_path).collect(),
-            Err(error) => return faults.push(format!("{}: checkpoint {version}: {error}", self.name)),
+            Err(error) => {
+                return faults.push(format!("{}: checkpoint {version}: {error}", self.name));
+            }
         };
         let active: BTreeSet<String> = self.files.keys().cloned().collect();
         if listed != active {
             let differ: Vec<_> = listed.symmetric_difference(&active).collect();
-            faults.push(format!("{}: checkpoint {version} differs in {differ:?}", self.name));
+            faults.push(format!(
+                "{}: checkpoint {version} differs in {differ:?}",
+                self.name
+            ));
         }
     }
 
@@ -248,12 +285,22 @@ impl TableOnDisk {
             fault(format!("{size} bytes, the log says {}", add["size"]));
         }
         if rows_said(add) != Some(records.len() as u64) {
-            fault(format!("{} rows, the log says {:?}", records.len(), rows_said(add)));
+            fault(format!(
+                "{} rows, the log says {:?}",
+                records.len(),
+                rows_said(add)
+            ));
         }
         let sort = add.pointer("/tags/downlake.sort").and_then(Value::as_str);
         let columns: Vec<_> = sort.into_iter().flat_map(|sort| sort.split(',')).collect();
-        if let Some(at) = records.windows(2).position(|pair| follows(&columns, pair).is_gt()) {
-            fault(format!("rows {at} and {} are not in the order of {columns:?}", at + 1));
+        if let Some(at) = records
+            .windows(2)
+            .position(|pair| follows(&columns, pair).is_gt())
+        {
+            fault(format!(
+                "rows {at} and {} are not in the order of {columns:?}",
+                at + 1
+            ));
         }
         self.records.extend(records);
     }
@@ -275,7 +322,12 @@ fn versions(log: &Path) -> Vec<u64> {
     let files = fs::read_dir(log).into_iter().flatten().flatten();
     let names = files.map(|file| file.file_name().to_string_lossy().into_owned());
     let mut versions: Vec<u64> = names
-        .filter_map(|name| name.strip_suffix(".json").filter(|n| n.len() == 20)?.parse().ok())
+        .filter_map(|name| {
+            name.strip_suffix(".json")
+                .filter(|n| n.len() == 20)?
+                .parse()
+                .ok()
+        })
         .collect();
     versions.sort_unstable();
     versions
@@ -403,7 +455,8 @@ fn small_lake() -> Program {
     let program = Program::new();
     for day in 1..=3 {
         let broken = if day == 2 { "broken\n" } else { "" };
-        let rows = format!("time,seq\n2021-03-0{day}T00:00:02Z,2\n{broken}2021-03-0{day}T00:00:01Z,1\n");
+        let rows =
+            format!("time,seq\n2021-03-0{day}T00:00:02Z,2\n{broken}2021-03-0{day}T00:00:01Z,1\n");
         program.write(&format!("raw/{day}.csv"), rows);
     }
     program.good(&["ingest", "raw", "--table", "flight"]);
@@ -432,33 +485,49 @@ fn replace(path: &Path, from: &str, to: &str) {
 fn the_auditor_finds_what_was_tampered_with() {
     type Tamper = fn(&Program);
     let cases: [(&str, Tamper); 6] = [
-        ("No such file", |p| fs::remove_file(only_data_file(p)).unwrap()),
+        ("No such file", |p| {
+            fs::remove_file(only_data_file(p)).unwrap()
+        }),
         ("bytes, the log says", |p| {
             replace(&last_commit(p, "flight"), "\"size\":", "\"size\":1");
         }),
         ("rows, the log says", |p| {
-            replace(&last_commit(p, "flight"), "numRecords\\\":2", "numRecords\\\":3");
+            replace(
+                &last_commit(p, "flight"),
+                "numRecords\\\":2",
+                "numRecords\\\":3",
+            );
         }),
         ("is missing before", |p| {
             let log = p.lake().join("flight/_delta_log");
             fs::remove_file(log.join(format!("{:020}.json", 1))).unwrap();
         }),
-        ("_ledger says", |p| fs::remove_file(last_commit(p, "_ledger")).unwrap()),
-        ("rows quarantined", |p| fs::remove_file(last_commit(p, "_quarantine")).unwrap()),
+        ("_ledger says", |p| {
+            fs::remove_file(last_commit(p, "_ledger")).unwrap()
+        }),
+        ("rows quarantined", |p| {
+            fs::remove_file(last_commit(p, "_quarantine")).unwrap()
+        }),
     ];
     for (word, tamper) in cases {
         let program = small_lake();
         Audit::clean(&program.lake(), Last::Finished, "before");
         tamper(&program);
         let faults = Audit::of(&program.lake(), Last::Finished).faults;
-        assert!(faults.iter().any(|f| f.contains(word)), "{word}: {faults:#?}");
+        assert!(
+            faults.iter().any(|f| f.contains(word)),
+            "{word}: {faults:#?}"
+        );
     }
 }
 
 #[test]
 fn the_auditor_knows_the_order_of_rows() {
     let row = |time: Field, seq: i64| {
-        Record::from([("time".to_owned(), time), ("seq".to_owned(), Field::Long(seq))])
+        Record::from([
+            ("time".to_owned(), time),
+            ("seq".to_owned(), Field::Long(seq)),
+        ])
     };
     let at = |micros, seq| row(Field::TimestampMicros(micros), seq);
     let cases = [
@@ -468,7 +537,11 @@ fn the_auditor_knows_the_order_of_rows() {
         ([at(1, 1), at(1, 1)], Ordering::Equal),
     ];
     for (pair, order) in cases {
-        assert_eq!(follows(&["time", "seq", "vehicle"], &pair), order, "{pair:?}");
+        assert_eq!(
+            follows(&["time", "seq", "vehicle"], &pair),
+            order,
+            "{pair:?}"
+        );
     }
 }
 

@@ -30,10 +30,28 @@ const START: &str = "start";
 /// From the report on.
 const DONE: &str = "done";
 /// What an ingest passes through, in order.
-const INGEST: [&str; 7] = [START, "decode", "write", "quarantine", "data", "ledger", DONE];
+const INGEST: [&str; 7] = [
+    START,
+    "decode",
+    "write",
+    "quarantine",
+    "data",
+    "ledger",
+    DONE,
+];
 /// What a redrive passes through, in order.
 const REDRIVE: [&str; 11] = [
-    START, "spool", "decode", "write", "quarantine", "data", "ledger", "mark", "rewrite", "marked", DONE,
+    START,
+    "spool",
+    "decode",
+    "write",
+    "quarantine",
+    "data",
+    "ledger",
+    "mark",
+    "rewrite",
+    "marked",
+    DONE,
 ];
 /// Trials after which a phase that was never hit is a fault of the test.
 const TRIALS_MAX: usize = 60;
@@ -66,7 +84,10 @@ impl Histogram {
     }
 
     fn missed(&self) -> Vec<&str> {
-        let missed = self.phases.iter().filter(|phase| !self.hits.contains_key(**phase));
+        let missed = self
+            .phases
+            .iter()
+            .filter(|phase| !self.hits.contains_key(**phase));
         missed.copied().collect()
     }
 }
@@ -81,15 +102,26 @@ struct Watched {
 impl Watched {
     fn spawn(program: &Program, args: &[&str]) -> Watched {
         let mut command = program.command(args);
-        command.env("DOWNLAKE_LOG", "warn,downlake_lake=debug,downlake_ingest=debug");
+        command.env(
+            "DOWNLAKE_LOG",
+            "warn,downlake_lake=debug,downlake_ingest=debug",
+        );
         command.env("NO_COLOR", "1");
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let (sender, phases) = channel();
         let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         let done = sender.clone();
         std::thread::spawn(move || watch_report(out, &done));
         let said = std::thread::spawn(move || watch_log(err, &sender));
-        Watched { child, phases, said }
+        Watched {
+            child,
+            phases,
+            said,
+        }
     }
 
     /// Waits for the given beginning of a phase and a little longer, kills,
@@ -130,7 +162,9 @@ fn watch_log(err: impl Read, phases: &Sender<String>) -> String {
     let mut said = String::new();
     for line in BufReader::new(err).lines() {
         let line = String::from_utf8_lossy(line.unwrap().as_bytes()).into_owned();
-        let phase = line.split_once("phase=\"").and_then(|(_, rest)| rest.split('"').next());
+        let phase = line
+            .split_once("phase=\"")
+            .and_then(|(_, rest)| rest.split('"').next());
         if let Some(phase) = phase {
             // Nobody listens after the kill.
             let _ = phases.send(phase.to_owned());
@@ -143,7 +177,10 @@ fn watch_log(err: impl Read, phases: &Sender<String>) -> String {
 
 fn watch_report(out: impl Read, phases: &Sender<String>) {
     let mut line = String::new();
-    if BufReader::new(out).read_line(&mut line).is_ok_and(|bytes| bytes > 0) {
+    if BufReader::new(out)
+        .read_line(&mut line)
+        .is_ok_and(|bytes| bytes > 0)
+    {
         let _ = phases.send(DONE.to_owned());
     }
 }
@@ -158,7 +195,11 @@ fn kill_some(
 ) {
     for _ in 0..=random.below(3) {
         let target = histogram.next_target();
-        let occurrence = if [START, DONE].contains(&target) { 0 } else { random.below(3) };
+        let occurrence = if [START, DONE].contains(&target) {
+            0
+        } else {
+            random.below(3)
+        };
         let hit = Watched::spawn(program, args).kill_in(target, occurrence, random);
         look(&hit);
         histogram.note(hit);
@@ -180,8 +221,15 @@ fn trials(test: &str, phases: &'static [&'static str], trial: impl Fn(u64, &mut 
             break;
         }
     }
-    println!("{test}: {trials} executions, {} kills: {:?}", histogram.kills, histogram.hits);
-    assert_eq!(histogram.missed(), Vec::<&str>::new(), "no kill hit these phases");
+    println!(
+        "{test}: {trials} executions, {} kills: {:?}",
+        histogram.kills, histogram.hits
+    );
+    assert_eq!(
+        histogram.missed(),
+        Vec::<&str>::new(),
+        "no kill hit these phases"
+    );
 }
 
 /// Seeded inputs of an ingest: small files and one of several batches.
@@ -196,15 +244,33 @@ fn write_inputs(program: &Program, random: &mut Random) -> Expected {
     telemetry.into_expected()
 }
 
-const INGEST_ARGS: [&str; 7] = ["ingest", "raw", "--schema", "flight.toml", "--memory", "32MiB", "--json"];
+const INGEST_ARGS: [&str; 7] = [
+    "ingest",
+    "raw",
+    "--schema",
+    "flight.toml",
+    "--memory",
+    "32MiB",
+    "--json",
+];
 
 /// The same command to its end, and once more: the second adds nothing.
 fn finish_ingest(program: &Program, expected: &Expected) {
     let report = program.good(&INGEST_ARGS).json();
-    assert_eq!(states(&report, &["landed", "already"]), expected.units, "{report}");
+    assert_eq!(
+        states(&report, &["landed", "already"]),
+        expected.units,
+        "{report}"
+    );
     let again = program.good(&INGEST_ARGS).json();
     assert_eq!(states(&again, &["already"]), expected.units, "{again}");
-    for key in ["rows_in", "rows_committed", "rows_quarantined", "rows_skipped", "bytes_in"] {
+    for key in [
+        "rows_in",
+        "rows_committed",
+        "rows_quarantined",
+        "rows_skipped",
+        "bytes_in",
+    ] {
         assert_eq!(again[key], 0, "{key}: {again}");
     }
 }
@@ -212,17 +278,27 @@ fn finish_ingest(program: &Program, expected: &Expected) {
 /// Units that ended in one of the states.
 fn states(report: &Value, states: &[&str]) -> usize {
     let units = report["units"].as_array().unwrap();
-    units.iter().filter(|unit| states.iter().any(|state| unit["state"] == *state)).count()
+    units
+        .iter()
+        .filter(|unit| states.iter().any(|state| unit["state"] == *state))
+        .count()
 }
 
 /// Compares rows and refused records one by one, and the counts of the ledger.
 fn check_landed(lake: &Path, expected: &Expected, context: &str) {
     let audit = Audit::clean(lake, Last::Finished, context);
-    assert_same(context, &sorted(audit.records("flight").iter().map(row_text)), &expected.rows);
+    assert_same(
+        context,
+        &sorted(audit.records("flight").iter().map(row_text)),
+        &expected.rows,
+    );
     let raw = audit.records("_quarantine").iter();
     let raw = sorted(raw.filter_map(|r| r.get("raw").and_then(text)));
     assert_same(context, &raw, &expected.refused);
-    let skipped = audit.records("_ledger").iter().filter_map(|r| text(&r["rows_skipped"]));
+    let skipped = audit
+        .records("_ledger")
+        .iter()
+        .filter_map(|r| text(&r["rows_skipped"]));
     let skipped: u64 = skipped.map(|n| n.parse::<u64>().unwrap()).sum();
     assert_eq!(skipped, expected.skipped, "{context}: skipped");
 }
@@ -235,30 +311,50 @@ fn sorted(texts: impl Iterator<Item = String>) -> Vec<String> {
 
 /// Equality of long lists that shows the first difference only.
 fn assert_same(context: &str, found: &[String], expected: &[String]) {
-    let differ = found.iter().zip(expected).find(|(found, expected)| found != expected);
-    assert_eq!(differ, None, "{context}: first (found, expected) of {} and {}", found.len(), expected.len());
+    let differ = found
+        .iter()
+        .zip(expected)
+        .find(|(found, expected)| found != expected);
+    assert_eq!(
+        differ,
+        None,
+        "{context}: first (found, expected) of {} and {}",
+        found.len(),
+        expected.len()
+    );
     assert_eq!(found.len(), expected.len(), "{context}: count");
 }
 
 #[test]
 fn budgeted_ingest_survives_kills() {
-    trials("budgeted_ingest_survives_kills", &INGEST, |seed, histogram| {
-        let mut random = Random::new(seed);
-        let program = Program::new();
-        let expected = write_inputs(&program, &mut random);
-        kill_some(&program, &INGEST_ARGS, &mut random, histogram, |hit| {
-            Audit::clean(&program.lake(), Last::Killed, &format!("seed {seed}, killed in {hit}"));
-        });
-        finish_ingest(&program, &expected);
-        check_landed(&program.lake(), &expected, &format!("seed {seed}"));
-    });
+    trials(
+        "budgeted_ingest_survives_kills",
+        &INGEST,
+        |seed, histogram| {
+            let mut random = Random::new(seed);
+            let program = Program::new();
+            let expected = write_inputs(&program, &mut random);
+            kill_some(&program, &INGEST_ARGS, &mut random, histogram, |hit| {
+                Audit::clean(
+                    &program.lake(),
+                    Last::Killed,
+                    &format!("seed {seed}, killed in {hit}"),
+                );
+            });
+            finish_ingest(&program, &expected);
+            check_landed(&program.lake(), &expected, &format!("seed {seed}"));
+        },
+    );
 }
 
 #[test]
 fn budgeted_ingest_survives_kills_on_s3() {
     const TEST: &str = "budgeted_ingest_survives_kills_on_s3";
     let Ok(endpoint) = std::env::var("DOWNLAKE_TEST_S3") else {
-        return skip(TEST, "DOWNLAKE_TEST_S3 names no endpoint; see tests/servers/rgw.sh");
+        return skip(
+            TEST,
+            "DOWNLAKE_TEST_S3 names no endpoint; see tests/servers/rgw.sh",
+        );
     };
     let cloud = cloud_options(&endpoint);
     let bucket = std::env::var("DOWNLAKE_TEST_S3_BUCKET").unwrap_or("downlake-test".to_owned());
@@ -303,7 +399,10 @@ fn download(url: &str, cloud: &[(String, String)], program: &Program) -> PathBuf
         let objects = Arc::clone(storage.objects());
         let listed: Vec<_> = objects.list(None).try_collect().await.unwrap();
         for object in listed {
-            let got = objects.get_opts(&object.location, Default::default()).await.unwrap();
+            let got = objects
+                .get_opts(&object.location, Default::default())
+                .await
+                .unwrap();
             let bytes = got.bytes().await.unwrap();
             program.write(&format!("copy/{}", object.location), &bytes);
         }
@@ -333,38 +432,64 @@ const REDRIVE_ARGS: [&str; 5] = ["quarantine", "redrive", "--schema", "mended.to
 fn check_redriven(lake: &Path, expected: &Expected, context: &str) {
     let audit = Audit::clean(lake, Last::Finished, context);
     let all = sorted(expected.rows.iter().chain(&expected.mendable).cloned());
-    assert_same(context, &sorted(audit.records("flight").iter().map(row_text)), &all);
+    assert_same(
+        context,
+        &sorted(audit.records("flight").iter().map(row_text)),
+        &all,
+    );
     let mut marked: BTreeMap<String, usize> = BTreeMap::new();
     for record in audit.records("_quarantine") {
         let landing = record.get("redriven_as").and_then(text);
         let landing = landing.unwrap_or_else(|| panic!("{context}: not marked: {record:?}"));
         *marked.entry(landing).or_default() += 1;
     }
-    assert_eq!(marked.values().sum::<usize>(), expected.refused.len(), "{context}: marks");
+    assert_eq!(
+        marked.values().sum::<usize>(),
+        expected.refused.len(),
+        "{context}: marks"
+    );
     for (landing, records) in marked {
         let row = audit.records("_ledger").iter().find(|row| {
             row["ingest_id"].to_string() == landing && text(&row["table_name"]).is_some()
         });
         let row = row.unwrap_or_else(|| panic!("{context}: landing {landing} is in no ledger"));
-        assert_eq!(text(&row["rows_committed"]), Some(records.to_string()), "{context}: {landing}");
+        assert_eq!(
+            text(&row["rows_committed"]),
+            Some(records.to_string()),
+            "{context}: {landing}"
+        );
     }
 }
 
 #[test]
 fn budgeted_redrive_survives_kills() {
-    trials("budgeted_redrive_survives_kills", &REDRIVE, |seed, histogram| {
-        let mut random = Random::new(seed);
-        let program = Program::new();
-        let expected = lake_with_refusals(&program, &mut random);
-        kill_some(&program, &REDRIVE_ARGS, &mut random, histogram, |hit| {
-            Audit::clean(&program.lake(), Last::Killed, &format!("seed {seed}, killed in {hit}"));
-        });
-        program.good(&REDRIVE_ARGS);
-        check_redriven(&program.lake(), &expected, &format!("seed {seed}"));
-        let again = program.good(&REDRIVE_ARGS).json();
-        assert_eq!(again, serde_json::json!([]), "seed {seed}: nothing waits");
-        let again = program.good(&["ingest", "raw", "--table", "flight", "--json"]).json();
-        assert_eq!(again["rows_in"], 0, "seed {seed}: {again}");
-        check_redriven(&program.lake(), &expected, &format!("seed {seed}, once more"));
-    });
+    trials(
+        "budgeted_redrive_survives_kills",
+        &REDRIVE,
+        |seed, histogram| {
+            let mut random = Random::new(seed);
+            let program = Program::new();
+            let expected = lake_with_refusals(&program, &mut random);
+            kill_some(&program, &REDRIVE_ARGS, &mut random, histogram, |hit| {
+                Audit::clean(
+                    &program.lake(),
+                    Last::Killed,
+                    &format!("seed {seed}, killed in {hit}"),
+                );
+            });
+            program.good(&REDRIVE_ARGS);
+            check_redriven(&program.lake(), &expected, &format!("seed {seed}"));
+            let again = program.good(&REDRIVE_ARGS).json();
+            assert_eq!(again, serde_json::json!([]), "seed {seed}: nothing waits");
+            let again = program
+                .good(&["ingest", "raw", "--table", "flight", "--json"])
+                .json();
+            assert_eq!(again["rows_in"], 0, "seed {seed}: {again}");
+            check_redriven(
+                &program.lake(),
+                &expected,
+                &format!("seed {seed}, once more"),
+            );
+        },
+    );
 }

@@ -7,7 +7,13 @@ use serde_json::Value;
 
 /// Variables that would change what the binary does.
 const OURS: [&str; 7] = [
-    "DOWNLAKE_", "AWS_", "AZURE_", "GOOGLE_", "GCS_", "RUST_LOG", "NO_COLOR",
+    "DOWNLAKE_",
+    "AWS_",
+    "AZURE_",
+    "GOOGLE_",
+    "GCS_",
+    "RUST_LOG",
+    "NO_COLOR",
 ];
 
 /// A folder and the binary in it. The lake is `lake` unless said otherwise.

@@ -29,6 +29,7 @@ pub(crate) const DEFINITION: &str = r#"
 stream = "flight"
 
 [time]
+axis = "absolute"
 column = "ts"
 code = "iso"
 
@@ -95,6 +96,26 @@ pub(crate) enum Damage {
     Absent,
 }
 
+/// How a format spells rows.
+struct Spelling {
+    line: fn(&Row) -> String,
+    damaged: fn(&Row, Damage) -> String,
+    /// JSON says NULL by itself; `NA` is for delimited text.
+    has_absent: bool,
+}
+
+const CSV: Spelling = Spelling {
+    line: csv_line,
+    damaged: csv_damaged,
+    has_absent: true,
+};
+
+const JSON: Spelling = Spelling {
+    line: json_line,
+    damaged: json_damaged,
+    has_absent: false,
+};
+
 /// Writes files into `raw/` of the program's folder.
 pub(crate) struct Telemetry<'a> {
     pub(crate) program: &'a Program,
@@ -124,14 +145,14 @@ impl<'a> Telemetry<'a> {
     /// A CSV file; about one line in `damage_every` is broken.
     pub(crate) fn csv(&mut self, name: &str, rows: u64, damage_every: u64) {
         let mut content = String::from("ts,seq,value,note\n");
-        self.lines(rows, damage_every, &mut content, csv_line, csv_damaged);
+        self.lines(rows, damage_every, &mut content, &CSV);
         self.finish(name, &content);
     }
 
     /// A JSON-lines file; about one line in `damage_every` is broken.
     pub(crate) fn jsonl(&mut self, name: &str, rows: u64, damage_every: u64) {
         let mut content = String::new();
-        self.lines(rows, damage_every, &mut content, json_line, json_damaged);
+        self.lines(rows, damage_every, &mut content, &JSON);
         self.finish(name, &content);
     }
 
@@ -147,25 +168,21 @@ impl<'a> Telemetry<'a> {
         self.expected
     }
 
-    fn lines(
-        &mut self,
-        rows: u64,
-        damage_every: u64,
-        content: &mut String,
-        line: fn(&Row) -> String,
-        damaged: fn(&Row, Damage) -> String,
-    ) {
+    fn lines(&mut self, rows: u64, damage_every: u64, content: &mut String, spelling: &Spelling) {
         for _ in 0..rows {
             let row = self.row();
             // Broken lines hold no line break, so that each is one record.
             if self.random.below(damage_every) == 0 && row.note != Some("two\nlines") {
-                let damage = self.random.pick(self.damages);
-                let text = damaged(&row, damage);
+                let damage = match self.random.pick(self.damages) {
+                    Damage::Absent if !spelling.has_absent => Damage::Range,
+                    damage => damage,
+                };
+                let text = (spelling.damaged)(&row, damage);
                 let _ = writeln!(content, "{text}");
                 self.expected.refused.push(text);
                 self.expected.mendable.extend(mended_row(row, damage));
             } else {
-                let _ = writeln!(content, "{}", line(&row));
+                let _ = writeln!(content, "{}", (spelling.line)(&row));
                 self.expected.rows.push(row.text());
             }
             if self.random.below(50) == 0 {
@@ -252,7 +269,10 @@ fn csv_damaged(row: &Row, damage: Damage) -> String {
 }
 
 fn json_line(row: &Row) -> String {
-    json_of(row, &row.value.map_or("null".to_owned(), |v| format!("{v:?}")))
+    json_of(
+        row,
+        &row.value.map_or("null".to_owned(), |v| format!("{v:?}")),
+    )
 }
 
 fn json_of(row: &Row, value: &str) -> String {
@@ -270,7 +290,6 @@ fn json_damaged(row: &Row, damage: Damage) -> String {
     match damage {
         Damage::Cut => format!("{{\"ts\":\"{}\",\"seq\":", row.instant()),
         Damage::Type => format!("{{\"ts\":\"{}\",\"seq\":\"x\"}}", row.instant()),
-        // JSON says NULL by itself; `NA` is for delimited text.
         Damage::Range | Damage::Absent => json_of(row, &format!("{RANGE:?}")),
     }
 }
