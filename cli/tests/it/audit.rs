@@ -74,7 +74,9 @@ impl Audit {
 
     /// The rows of a table; none where there is no table.
     pub(crate) fn records(&self, table: &str) -> &[Record] {
-        self.tables.get(table).map_or(&[], |t| &t.records)
+        self.tables
+            .get(table)
+            .map_or(&[][..], |t| t.records.as_slice())
     }
 
     /// One row a unit and table, one with no table for each unit, and

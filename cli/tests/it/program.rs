@@ -20,7 +20,12 @@ const OURS: [&str; 7] = [
 pub(crate) struct Program {
     folder: tempfile::TempDir,
     variables: Vec<(String, String)>,
+    /// What runs the binary, if anything does.
+    launcher: &'static [&'static str],
 }
+
+/// Runs a command with no more rights than a file's mode gives its owner.
+const WITHOUT_RIGHTS: [&str; 3] = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"];
 
 /// What a run said.
 #[derive(Debug)]
@@ -36,6 +41,7 @@ impl Program {
         Program {
             folder: folder.unwrap(),
             variables: Vec::new(),
+            launcher: &[],
         }
     }
 
@@ -43,6 +49,14 @@ impl Program {
     pub(crate) fn with_variable(mut self, name: &str, value: &str) -> Program {
         self.variables.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// From now on the binary runs without the rights of a superuser; false
+    /// where this machine cannot do that.
+    pub(crate) fn drop_rights(&mut self) -> bool {
+        self.launcher = &WITHOUT_RIGHTS;
+        let tried = self.command(&["--version"]).output();
+        tried.is_ok_and(|output| output.status.success())
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -62,8 +76,12 @@ impl Program {
 
     /// The command, without input, in the folder.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_downlake"));
-        command.args(args).current_dir(self.folder());
+        let mut words = self
+            .launcher
+            .iter()
+            .chain(&[env!("CARGO_BIN_EXE_downlake")]);
+        let mut command = Command::new(words.next().expect("the binary at least"));
+        command.args(words).args(args).current_dir(self.folder());
         for (name, _) in std::env::vars() {
             if OURS.iter().any(|ours| name.starts_with(ours)) {
                 command.env_remove(name);

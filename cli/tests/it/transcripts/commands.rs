@@ -2,6 +2,7 @@
 //! `doctor`, `demo`.
 
 use expect_test::expect;
+use serde_json::json;
 
 use super::{check, landed, samples};
 use crate::program::Program;
@@ -20,7 +21,7 @@ fn tables() {
     let said = check(&program, &["table", "show", "engine"], 0, &expect![[""]]);
     assert!(said.out.contains("partition  date") && said.out.contains("sorted by  time"));
     let shown = program.good(&["table", "show", "engine", "--json"]).json();
-    assert_eq!(shown["partition"], serde_json::json!(["date"]));
+    assert_eq!(shown["partition"], json!(["date"]));
     let said = check(&program, &["table", "history", "engine"], 0, &expect![[""]]);
     assert_eq!(said.out.matches("INGEST").count(), 2);
     let history = program
@@ -95,7 +96,7 @@ fn schemas() {
         .json();
     assert_eq!(
         (&checked["stream"], &checked["columns"]),
-        (&"engine".into(), &4.into())
+        (&json!("engine"), &json!(4))
     );
     let said = check(&program, &["schema", "show", "engine"], 0, &expect![[""]]);
     assert!(said.out.contains("stream = \"engine\""));
@@ -136,11 +137,11 @@ fn settings() {
     };
     assert_eq!(
         (&of("lake")["value"], &of("lake")["origin"]),
-        (&"./lake".into(), &"default".into())
+        (&json!("./lake"), &json!("default"))
     );
     assert_eq!(
         (&of("memory")["value"], &of("memory")["origin"]),
-        (&"67108864".into(), &"flag".into())
+        (&json!("67108864"), &json!("flag"))
     );
     let set = program
         .command(&["config", "show"])
