@@ -1,5 +1,6 @@
 //! The only place that makes a store, a clock, a runtime, and loggers.
 
+use std::io::IsTerminal;
 use std::sync::Arc;
 
 use downlake_lake::Result;
@@ -19,6 +20,7 @@ pub(crate) fn start_logging(quiet: bool) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .without_time()
         .init();

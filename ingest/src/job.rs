@@ -401,11 +401,10 @@ impl<'a> Job<'a> {
         file: &SourceFile,
         definition: Option<&Definition>,
     ) -> Result<&'static Format> {
-        let named = self
-            .request
-            .format
-            .as_deref()
-            .or_else(|| definition?.input.format.as_deref());
+        // An inferred layout speaks of the file it was inferred from.
+        let given = definition.filter(|d| d.origin == Origin::Given);
+        let named = self.request.format.as_deref();
+        let named = named.or_else(|| given?.input.format.as_deref());
         match named {
             Some(name) => decode::format_by_name(name),
             None => decode::detect(&file.name, &file.head()?),

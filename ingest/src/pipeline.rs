@@ -76,6 +76,7 @@ impl UnitWork {
     }
 
     fn run(self, mut writer: UnitWriter, runtime: &Handle) -> Result<UnitReport> {
+        tracing::debug!(phase = "decode");
         let decoder = match self.open() {
             Ok(decoder) => decoder,
             Err(error) => {

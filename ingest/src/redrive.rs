@@ -108,9 +108,11 @@ pub async fn redrive(
         let Some(target) = ready(lake, &group, &progress).await? else {
             continue;
         };
+        tracing::debug!(phase = "spool");
         let mut redriven = one(lake, &group, target, memory_bytes, temp_dir, &progress).await?;
         redriven.without_raw = all - with_raw;
         redriven.records = lake.mark_redriven(&group, redriven.redriven_as).await?;
+        tracing::debug!(phase = "marked");
         done.push(redriven);
     }
     Ok(done)

@@ -14,16 +14,12 @@ use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::sql::sqlparser::ast::Ident;
 use downlake_lake::{Error, Result};
 use futures::stream::StreamExt;
-use tokio::sync::mpsc;
 
 use crate::handover::{Handover, handover};
 use crate::catalog::{Rows, WriteReport, WriteTarget, Writer};
 use crate::error::not_found;
 use crate::output::{self, Format, OutputOptions};
 use crate::parse::fold;
-
-/// Batches that wait for the disk.
-const COPY_QUEUE: usize = 4;
 
 /// `CREATE TABLE AS`: columns keep their names; views and dictionaries
 /// become plain types.

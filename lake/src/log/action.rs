@@ -331,7 +331,7 @@ pub(super) fn encode_path(path: &str) -> String {
 
 /// Decodes a path of the log. Refuses files outside the table's folder.
 pub(super) fn decode_path(encoded: &str) -> Result<String> {
-    if encoded.starts_with('/') || encoded.contains("://") {
+    if encoded.starts_with('/') || encoded.contains("://") || encoded.starts_with("file:") {
         return Err(Error::invalid(format!(
             "file {encoded} lies outside the folder of its table, which is not supported: \
              copy the table with the tool that wrote it"

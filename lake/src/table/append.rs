@@ -319,6 +319,7 @@ impl UnitWriter {
             self.abort();
             return Err(error);
         }
+        tracing::debug!(phase = "write");
         if self.refusals.rows() > 0
             && let Err(error) = self.flush_refusals()
         {
@@ -337,6 +338,7 @@ impl UnitWriter {
     async fn land(self, files: Vec<WrittenFile>, refused: Vec<WrittenFile>) -> Result<UnitReport> {
         self.land_refusals(refused).await?;
         let (files_added, bytes_out) = (files.len() as u64, files.iter().map(|f| f.size).sum());
+        tracing::debug!(phase = "data");
         let row = self.ledger_row();
         let commit = self.data_commit(&files, &row)?;
         let landed = land_once(
@@ -347,6 +349,7 @@ impl UnitWriter {
             &self.schema,
         )
         .await?;
+        tracing::debug!(phase = "ledger");
         let version = landed.version;
         if landed.by_us {
             let version = i64::try_from(version).ok();
@@ -412,6 +415,7 @@ impl UnitWriter {
     /// Commits refusals once. A half-landed unit may have left refusals of
     /// another definition or of another count: they are replaced.
     async fn land_refusals(&self, files: Vec<WrittenFile>) -> Result<()> {
+        tracing::debug!(phase = "quarantine");
         let ingest_id = self.ingest_id.to_string();
         let key = self.spec.identity.key();
         let Some(quarantine) = self.quarantine_for(&files).await? else {

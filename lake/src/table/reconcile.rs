@@ -159,7 +159,7 @@ impl Lake {
                 .known
                 .entry(table.name().to_owned())
                 .or_default()
-                .extend(recorded + 1..=newest);
+                .extend(entries.iter().map(|entry| entry.version));
             pending.rows.extend(found);
             pending.reconciled.insert(table.name().to_owned());
         }

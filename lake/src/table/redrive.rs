@@ -123,6 +123,7 @@ impl Lake {
         group: &RefusedGroup,
         redriven_as: i64,
     ) -> Result<u64> {
+        tracing::debug!(phase = "mark");
         let Some(quarantine) = self.table(QUARANTINE).await? else {
             return Ok(0);
         };
@@ -156,6 +157,7 @@ impl Lake {
         if marked == 0 {
             return Ok(0);
         }
+        tracing::debug!(phase = "rewrite");
         match quarantine.log().rewrite(&base, &commit).await? {
             RewriteOutcome::Committed(_) => Ok(marked),
             RewriteOutcome::GaveUp { .. } => Err(Error::conflict(format!(

@@ -1,0 +1,200 @@
+//! Transcripts of the commands that look: `table`, `schema`, `config`,
+//! `doctor`, `demo`.
+
+use expect_test::expect;
+use serde_json::json;
+
+use super::{check, landed, samples};
+use crate::program::Program;
+
+#[test]
+fn tables() {
+    let program = landed();
+    let said = check(&program, &["table", "list"], 0, &expect![[""]]);
+    assert!(said.out.contains("engine") && !said.out.contains("_ledger"));
+    let said = check(&program, &["table", "list", "--all"], 0, &expect![[""]]);
+    assert!(said.out.contains("_ledger") && said.out.contains("_quarantine"));
+    let listed = check(&program, &["table", "list", "--json"], 0, &expect![[""]]).json();
+    assert_eq!(listed[0]["rows"], 4);
+    assert_eq!(listed[0]["min_time"], "2021-03-01T00:00:01.000000Z");
+    assert_eq!(listed[0]["max_time"], "2021-03-02T00:00:04.000000Z");
+    let said = check(&program, &["table", "show", "engine"], 0, &expect![[""]]);
+    assert!(said.out.contains("partition  date") && said.out.contains("sorted by  time"));
+    let shown = program.good(&["table", "show", "engine", "--json"]).json();
+    assert_eq!(shown["partition"], json!(["date"]));
+    let said = check(&program, &["table", "history", "engine"], 0, &expect![[""]]);
+    assert_eq!(said.out.matches("INGEST").count(), 2);
+    let history = program
+        .good(&["table", "history", "engine", "-n", "1", "--json"])
+        .json();
+    assert_eq!(history.as_array().unwrap().len(), 1);
+    assert_eq!(history[0]["version"], 2);
+}
+
+#[test]
+fn mistyped() {
+    let program = landed();
+    let said = check(&program, &["table", "show", "engin"], 2, &expect![[""]]);
+    assert!(said.err.contains("did you mean \"engine\""));
+    let said = check(&program, &["table", "list", "--al"], 2, &expect![[""]]);
+    assert!(said.err.contains("--all"));
+    let said = check(&program, &["tabel", "list"], 2, &expect![[""]]);
+    assert!(said.err.contains("table"));
+    let said = check(&program, &["ingest"], 2, &expect![[""]]);
+    assert!(said.err.contains("SOURCE"));
+    let said = check(
+        &program,
+        &["--memory", "12XB", "table", "list"],
+        2,
+        &expect![[""]],
+    );
+    assert!(said.err.contains("XB"));
+}
+
+/// Global options stand before or after the command.
+#[test]
+fn the_order_of_global_options_does_not_matter() {
+    let program = samples();
+    program.good(&[
+        "--lake", "here", "--quiet", "ingest", "raw", "--table", "engine",
+    ]);
+    let before = program.good(&["--lake", "here", "--json", "table", "list"]);
+    let after = program.good(&["table", "list", "--json", "--lake", "here"]);
+    assert_eq!(before.out, after.out);
+    assert_eq!(before.json()[0]["rows"], 4);
+    let by_variable = program
+        .command(&["table", "list", "--json"])
+        .env("DOWNLAKE_LAKE", "here")
+        .output();
+    assert_eq!(
+        String::from_utf8_lossy(&by_variable.unwrap().stdout),
+        before.out
+    );
+    let quiet = program.good(&["ingest", "raw", "--table", "engine", "--lake", "here", "-q"]);
+    assert_eq!((quiet.out.as_str(), quiet.err.as_str()), ("", ""));
+}
+
+#[test]
+fn schemas() {
+    let program = landed();
+    let said = check(
+        &program,
+        &["schema", "infer", "raw/b.csv", "--table", "engine"],
+        0,
+        &expect![[""]],
+    );
+    program.write("engine.toml", &said.out);
+    let said = check(
+        &program,
+        &["schema", "check", "engine.toml"],
+        0,
+        &expect![[""]],
+    );
+    assert!(said.out.contains("the definition is good"));
+    let checked = program
+        .good(&["schema", "check", "engine.toml", "--json"])
+        .json();
+    assert_eq!(
+        (&checked["stream"], &checked["columns"]),
+        (&json!("engine"), &json!(4))
+    );
+    let said = check(&program, &["schema", "show", "engine"], 0, &expect![[""]]);
+    assert!(said.out.contains("stream = \"engine\""));
+    let said = check(&program, &["schema", "list"], 0, &expect![[""]]);
+    assert!(said.out.contains("cmapss") && said.out.contains("engine"));
+    program.write("typo.toml", "strem = \"x\"\n");
+    let said = check(
+        &program,
+        &["schema", "check", "typo.toml"],
+        2,
+        &expect![[""]],
+    );
+    assert!(said.err.contains("typo.toml:1:1") && said.err.contains("\"stream\""));
+    let said = check(&program, &["schema", "show", "cmaps"], 2, &expect![[""]]);
+    assert!(said.err.contains("cmapss"));
+    let said = check(
+        &program,
+        &["schema", "check", "none.toml"],
+        2,
+        &expect![[""]],
+    );
+    assert!(said.err.contains("none.toml"));
+}
+
+#[test]
+fn settings() {
+    let program = Program::new();
+    let said = program
+        .good(&["config", "show", "--json", "--memory", "64MiB"])
+        .json();
+    let of = |name: &str| {
+        said.as_array()
+            .unwrap()
+            .iter()
+            .find(|s| s["setting"] == name)
+            .unwrap()
+            .clone()
+    };
+    assert_eq!(
+        (&of("lake")["value"], &of("lake")["origin"]),
+        (&json!("./lake"), &json!("default"))
+    );
+    assert_eq!(
+        (&of("memory")["value"], &of("memory")["origin"]),
+        (&json!("67108864"), &json!("flag"))
+    );
+    let set = program
+        .command(&["config", "show"])
+        .env("DOWNLAKE_LAKE", "there")
+        .env("AWS_SECRET_ACCESS_KEY", "hush")
+        .output();
+    let said = String::from_utf8(set.unwrap().stdout).unwrap();
+    assert!(
+        said.contains("there") && said.contains("environment"),
+        "{said}"
+    );
+    assert!(
+        said.contains("AWS_SECRET_ACCESS_KEY") && !said.contains("hush"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_doctor_finds_nothing() {
+    let program = landed();
+    let said = check(&program, &["doctor"], 0, &expect![[""]]);
+    assert!(!said.out.contains("BAD"));
+    let findings = program.good(&["doctor", "--json"]).json();
+    assert!(
+        findings
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|f| f["good"] == true),
+        "{findings}"
+    );
+    let said = program.good(&["doctor", "--lake", "none"]);
+    assert!(said.out.contains("no lake here yet"), "{said:?}");
+    assert!(!program.folder().join("none").exists());
+}
+
+#[test]
+fn the_demo_begins_and_ends_as_promised() {
+    let program = Program::new();
+    let said = program.good(&["demo"]);
+    let first: Vec<_> = said.out.lines().take(6).collect();
+    expect![[""]].assert_eq(&super::normalised(&first.join("\n"), program.folder()));
+    assert!(said.out.contains("Go on with:"), "{said:?}");
+    assert!(said.out.contains("What was refused, and why?"), "{said:?}");
+    let listed = program
+        .good(&["--lake", "demo/lake", "table", "list", "--json"])
+        .json();
+    assert_eq!(listed.as_array().unwrap().len(), 2, "{listed}");
+    crate::audit::Audit::clean(
+        &program.folder().join("demo/lake"),
+        crate::audit::Last::Finished,
+        "demo",
+    );
+    let again = program.good(&["demo"]);
+    assert!(again.out.contains("already"), "{again:?}");
+}

@@ -1,0 +1,262 @@
+//! Transcripts of `ingest`.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use expect_test::expect;
+use serde_json::json;
+
+use super::{check, landed, samples, transcript};
+use crate::program::{Program, Said};
+
+#[test]
+fn csv_and_again() {
+    let program = samples();
+    let args = ["ingest", "raw", "--table", "engine"];
+    let said = check(&program, &args, 0, &expect![[""]]);
+    assert!(
+        said.out
+            .contains("5 in = 4 committed + 1 quarantined + 0 duplicate + 0 skipped")
+    );
+    let said = check(&program, &args, 0, &expect![[""]]);
+    assert!(said.out.contains("2 already") && said.out.contains("0 in = 0 committed"));
+}
+
+#[test]
+fn json_lines_into_the_same_table_add_a_column() {
+    let program = landed();
+    let args = [
+        "ingest",
+        "lines/c.jsonl",
+        "--table",
+        "engine",
+        "--format",
+        "json",
+    ];
+    let said = check(&program, &args, 0, &expect![[""]]);
+    assert!(said.out.contains("2 in = 2 committed"), "{said:?}");
+    let said = program.good(&[
+        "sql",
+        "-f",
+        "csv",
+        "SELECT count(*) AS n, count(valve_open) AS v FROM engine",
+    ]);
+    assert_eq!(said.out, "n,v\n6,1\n");
+}
+
+/// Extensions decide where nothing else does, also for a table that CSV made.
+#[test]
+fn folders_may_mix_formats() {
+    for names in [["a.csv", "b.jsonl"], ["b.csv", "a.jsonl"]] {
+        let program = Program::new();
+        program.write(
+            &format!("mixed/{}", names[0]),
+            "time,seq\n2021-03-01T00:00:01Z,1\n",
+        );
+        program.write(
+            &format!("mixed/{}", names[1]),
+            "{\"time\":\"2021-03-01T00:00:02Z\",\"seq\":2}\n",
+        );
+        let report = program.good(&["ingest", "mixed", "--json"]).json();
+        assert_eq!(
+            (&report["rows_in"], &report["rows_committed"]),
+            (&json!(2), &json!(2)),
+            "{names:?}: {report}"
+        );
+        let said = program.good(&[
+            "sql",
+            "-f",
+            "csv",
+            "SELECT time, seq FROM mixed ORDER BY seq",
+        ]);
+        assert_eq!(
+            said.out, "time,seq\n2021-03-01T00:00:01.000000Z,1\n2021-03-01T00:00:02.000000Z,2\n",
+            "{names:?}"
+        );
+    }
+}
+
+#[test]
+fn the_report_has_the_keys_of_the_contract() {
+    let program = samples();
+    let said = check(
+        &program,
+        &["ingest", "raw", "--table", "engine", "--json"],
+        0,
+        &expect![[""]],
+    );
+    let report = said.json();
+    let keys = |value: &serde_json::Value| {
+        let mut keys: Vec<_> = value.as_object().unwrap().keys().cloned().collect();
+        keys.sort();
+        keys.join(" ")
+    };
+    assert_eq!(
+        keys(&report),
+        "bytes_in bytes_undecoded elapsed_ms peak_rss_bytes rows_committed rows_duplicate rows_in \
+         rows_quarantined rows_skipped tables units"
+    );
+    assert_eq!(keys(&report["units"][0]), "ingest_id source state");
+    assert_eq!(
+        keys(&report["tables"][0]),
+        "bytes_out files rows_committed table version"
+    );
+    let size = |name: &str| {
+        std::fs::metadata(program.folder().join(name))
+            .unwrap()
+            .len()
+    };
+    assert_eq!(report["bytes_in"], size("raw/a.csv") + size("raw/b.csv"));
+    assert_eq!(report["tables"][0]["files"], 3);
+}
+
+#[test]
+fn constants_by_hand_and_from_the_path() {
+    let program = Program::new();
+    for vehicle in ["A", "B"] {
+        program.write(
+            &format!("fleet/{vehicle}/day1/t.csv"),
+            "time,seq\n2021-03-01T00:00:01Z,1\n",
+        );
+    }
+    let from_path = [
+        "ingest",
+        "fleet",
+        "--table",
+        "fleet",
+        "--from-path",
+        "{vehicle}/{day}/*.csv",
+        "--set",
+        "site=X",
+    ];
+    check(&program, &from_path, 0, &expect![[""]]);
+    let said = program.good(&[
+        "sql",
+        "-f",
+        "csv",
+        "SELECT vehicle, day, site, seq FROM fleet ORDER BY vehicle",
+    ]);
+    assert_eq!(said.out, "vehicle,day,site,seq\nA,day1,X,1\nB,day1,X,1\n");
+    let twice = program.run(&["ingest", "fleet", "--set", "a=1", "--set", "a=2"]);
+    assert_eq!(twice.code, 2, "{twice:?}");
+    assert!(twice.err.contains("\"a\" twice"), "{twice:?}");
+}
+
+#[test]
+fn standard_input() {
+    let program = Program::new();
+    let args = ["ingest", "-", "--table", "piped", "--format", "csv"];
+    let run = |text: &str| {
+        let mut command = program.command(&args);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(text.as_bytes())
+            .unwrap();
+        Said::of(&child.wait_with_output().unwrap())
+    };
+    let said = run("time,seq\n2021-03-01T00:00:01Z,1\n");
+    assert_eq!(said.code, 0, "{said:?}");
+    expect![[""]].assert_eq(&transcript(&program, &args, &said));
+    let again = run("time,seq\n2021-03-01T00:00:01Z,1\n");
+    assert!(again.out.contains("1 already"), "{again:?}");
+    let nothing = run("");
+    assert_eq!(nothing.code, 0, "{nothing:?}");
+}
+
+#[test]
+fn what_cannot_be_ingested() {
+    let program = landed();
+    program.write("bad/noise.parquet", "PAR1 this is no parquet file PAR1");
+    program.write("bad/empty.csv", "");
+    program.write("bad/header.csv", "time,seq\n");
+    program.write("bad/what.bin", [0_u8, 159, 146, 150, 0, 1, 2, 3]);
+    std::fs::create_dir(program.folder().join("nothing")).unwrap();
+    let said = check(
+        &program,
+        &["ingest", "bad/noise.parquet"],
+        6,
+        &expect![[""]],
+    );
+    assert!(said.err.contains("noise.parquet"));
+    let said = check(&program, &["ingest", "bad/empty.csv"], 0, &expect![[""]]);
+    assert!(said.err.contains("empty.csv"));
+    let said = check(&program, &["ingest", "bad/header.csv"], 0, &expect![[""]]);
+    assert!(said.out.contains("0 in ="));
+    let said = check(&program, &["ingest", "bad/what.bin"], 2, &expect![[""]]);
+    assert!(said.err.contains("what.bin"));
+    let said = check(&program, &["ingest", "nothing"], 2, &expect![[""]]);
+    assert!(said.err.contains("nothing"));
+    let said = check(&program, &["ingest", "raw/none.csv"], 2, &expect![[""]]);
+    assert!(said.err.contains("none.csv"));
+    let said = check(
+        &program,
+        &["ingest", "raw", "--format", "cvs"],
+        2,
+        &expect![[""]],
+    );
+    assert!(said.err.contains("cvs") && said.err.contains("csv"));
+    let said = check(
+        &program,
+        &["ingest", "raw", "--table", "_ledger"],
+        2,
+        &expect![[""]],
+    );
+    assert!(said.err.contains("_ledger"));
+    let said = check(
+        &program,
+        &["ingest", "raw", "--schema", "cmaps"],
+        2,
+        &expect![[""]],
+    );
+    assert!(said.err.contains("cmapss"));
+    let said = check(
+        &program,
+        &["ingest", "raw", "--shard", "3/2"],
+        2,
+        &expect![[""]],
+    );
+    assert!(said.err.contains("3/2"));
+    let listed = program.good(&["table", "list", "--json"]).json();
+    let engine = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|t| t["table"] == "engine")
+        .unwrap();
+    assert_eq!(engine["rows"], 4, "{listed}");
+}
+
+/// One unit fails, the others land, and the exit code is that of the failure.
+#[test]
+fn a_unit_that_fails_does_not_hold_the_others_back() {
+    let program = samples();
+    program.write(
+        "raw/0_noise.csv",
+        "time,seq,pressure,note\nbroken\nbroken too\n",
+    );
+    let args = [
+        "ingest",
+        "raw",
+        "--table",
+        "engine",
+        "--max-quarantine",
+        "1",
+    ];
+    let said = check(&program, &args, 6, &expect![[""]]);
+    assert!(
+        said.out.contains("2 landed") && said.out.contains("1 failed"),
+        "{said:?}"
+    );
+    assert!(said.out.contains("4 committed"), "{said:?}");
+    assert!(
+        said.err.contains("0_noise.csv") && said.err.contains("--max-quarantine"),
+        "{said:?}"
+    );
+}

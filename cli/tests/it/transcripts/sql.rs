@@ -1,0 +1,132 @@
+//! Transcripts of `sql`.
+
+use std::process::Stdio;
+
+use expect_test::expect;
+
+use super::{check, landed};
+use crate::program::Program;
+
+const ROWS: &str = "SELECT time, seq, pressure, note FROM engine ORDER BY seq";
+
+#[test]
+fn formats() {
+    let program = landed();
+    check(&program, &["sql", "-f", "table", ROWS], 0, &expect![[""]]);
+    let csv = check(&program, &["sql", "-f", "csv", ROWS], 0, &expect![[""]]);
+    assert_eq!(csv.out.lines().next(), Some("time,seq,pressure,note"));
+    assert_eq!(
+        csv.out.lines().nth(3),
+        Some("2021-03-02T00:00:03.000000Z,3,,\"\"")
+    );
+    let json = check(&program, &["sql", "-f", "json", ROWS], 0, &expect![[""]]);
+    let first: serde_json::Value = serde_json::from_str(json.out.lines().next().unwrap()).unwrap();
+    assert_eq!(
+        first,
+        serde_json::json!({"time": "2021-03-01T00:00:01.000000Z", "seq": 1, "pressure": 2.25, "note": null})
+    );
+}
+
+#[test]
+fn several_statements_and_their_times() {
+    let program = landed();
+    let said = check(
+        &program,
+        &[
+            "sql",
+            "--timing",
+            "-f",
+            "csv",
+            "SELECT 1 AS a; SELECT 2 AS b",
+        ],
+        0,
+        &expect![[""]],
+    );
+    assert_eq!(said.out, "a\n1\nb\n2\n");
+    let times: Vec<_> = said.err.lines().collect();
+    assert!(
+        times.len() == 2
+            && times
+                .iter()
+                .all(|l| l.contains("elapsed ") && l.ends_with(" ms"))
+    );
+}
+
+#[test]
+fn names_that_are_nearly_right() {
+    let program = landed();
+    let said = check(&program, &["sql", "SELECT * FROM engin"], 2, &expect![[""]]);
+    assert!(said.err.contains("engin") && said.err.contains("\"engine\""));
+    let said = check(
+        &program,
+        &["sql", "SELECT presure FROM engine"],
+        2,
+        &expect![[""]],
+    );
+    assert!(said.err.contains("presure") && said.err.contains("pressure"));
+    let said = check(&program, &["sql", "SELEC 1"], 2, &expect![[""]]);
+    assert!(said.err.contains("SELEC"));
+    let said = check(
+        &program,
+        &["sql", "SELECT coutn(*) FROM engine"],
+        2,
+        &expect![[""]],
+    );
+    assert!(said.err.contains("coutn"));
+    let said = check(
+        &program,
+        &[
+            "sql",
+            "--read-only",
+            "INSERT INTO engine SELECT * FROM engine",
+        ],
+        2,
+        &expect![[""]],
+    );
+    assert!(said.out.is_empty());
+    check(&program, &["sql", ""], 2, &expect![[""]]);
+    let said = check(
+        &program,
+        &["sql", "SELECT * FROM engine VERSION AS OF 99"],
+        2,
+        &expect![[""]],
+    );
+    assert!(said.err.contains("99"));
+}
+
+#[test]
+fn raw_files_without_a_lake() {
+    let program = Program::new();
+    program.write("t.csv", "time,seq\n2021-03-01T00:00:01Z,7\n");
+    let said = program.good(&["sql", "-f", "csv", "SELECT seq FROM 't.csv'"]);
+    assert_eq!(said.out, "seq\n7\n");
+    assert!(!program.lake().exists(), "a question makes no lake");
+    let said = program.run(&["sql", "SELECT seq FROM 'none.csv'"]);
+    assert_eq!(said.code, 2, "{said:?}");
+    assert!(said.err.contains("none.csv"), "{said:?}");
+}
+
+/// A reader that goes away is no fault and nothing to talk about.
+#[test]
+fn a_closed_pipe_is_silent() {
+    let program = landed();
+    let many = "SELECT * FROM generate_series(1, 2000000)";
+    for args in [
+        ["sql", "-f", "csv", many],
+        ["sql", "-f", "json", many],
+        ["sql", "-f", "table", many],
+    ] {
+        let mut command = program.command(&args);
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut first = [0; 1];
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut first).unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{args:?}");
+        assert_eq!(output.status.code(), Some(0), "{args:?}");
+    }
+}
