@@ -15,9 +15,9 @@ use datafusion::sql::sqlparser::ast::Ident;
 use downlake_lake::{Error, Result};
 use futures::stream::StreamExt;
 
-use crate::handover::{Handover, handover};
 use crate::catalog::{Rows, WriteReport, WriteTarget, Writer};
 use crate::error::not_found;
+use crate::handover::{Handover, handover};
 use crate::output::{self, Format, OutputOptions};
 use crate::parse::fold;
 
