@@ -7,6 +7,8 @@
     reason = "a test fails by panicking and says on stdout why it did not run"
 )]
 
+mod exactly_once;
 mod log;
+mod simulation;
 mod skip;
 mod storage;
