@@ -268,3 +268,40 @@ fn of_two_racing_processes_one_lands_and_the_counts_say_which() {
     site.end(one);
     site.check(&[unit]);
 }
+
+#[test]
+fn the_loser_of_a_race_says_where_the_winner_landed() {
+    let site = Site::new();
+    let units = [Unit::plain(1), Unit::plain(2)];
+    let (winner, loser) = (site.process(), site.process());
+    let late = site.begin(&loser, &units[0]);
+    site.land(&winner, &units[0]).unwrap();
+    site.land(&winner, &units[1]).unwrap();
+    drop(winner);
+    late.commit(site.runtime.handle()).unwrap();
+    site.end(loser);
+    let last = site.process();
+    assert!(site.land(&last, &units[1]).is_none());
+    site.end(last);
+    site.check(&units);
+}
+
+#[test]
+fn the_loser_of_a_race_does_not_speak_for_others() {
+    let site = Site::new();
+    let units = [Unit::plain(1), Unit::plain(2)];
+    let (winner, loser) = (site.process(), site.process());
+    let late = site.begin(&loser, &units[0]);
+    site.land(&winner, &units[0]).unwrap();
+    site.end(winner);
+    // The second lander dies before it has told the ledger.
+    let dying = site.process();
+    site.land(&dying, &units[1]).unwrap();
+    drop(dying);
+    late.commit(site.runtime.handle()).unwrap();
+    site.end(loser);
+    let last = site.process();
+    assert!(site.land(&last, &units[1]).is_none());
+    site.end(last);
+    site.check(&units);
+}
