@@ -14,7 +14,12 @@ use crate::settings::Settings;
 
 /// Logs go to stderr: warnings, or what `DOWNLAKE_LOG` asks for.
 pub(crate) fn start_logging(quiet: bool) {
-    let default = if quiet { "error" } else { "warn" };
+    // The kernel logs as errors what we ask it to find out (no such table).
+    let default = if quiet {
+        "error,delta_kernel=off"
+    } else {
+        "warn,delta_kernel=off"
+    };
     let filter =
         EnvFilter::try_from_env("DOWNLAKE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt()

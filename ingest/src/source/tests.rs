@@ -279,7 +279,7 @@ fn path_patterns() {
         writeln!(text, "{pattern} {path}: {outcome}").expect("text");
     }
     expect![[r#"
-        {vehicle}/{date}/*.jsonl /raw/JPSS1/2026-01-31/x.jsonl: Some({"date": "2026-01-31", "vehicle": "JPSS1"})
+        {vehicle}/{date}/*.jsonl /raw/JPSS1/2026-01-31/x.jsonl: Some({"path_date": "2026-01-31", "vehicle": "JPSS1"})
         {vehicle}/{date}/*.jsonl JPSS1/2026-01-31/x.csv: None
         {vehicle}/{date}/*.jsonl x.jsonl: None
         {a}_{b}.csv x/one_two_three.csv: Some({"a": "one", "b": "two_three"})

@@ -7,7 +7,9 @@
     reason = "a test fails by panicking and says on stdout why it did not run"
 )]
 
+mod exactly_once;
 mod golden;
 mod log;
+mod simulation;
 mod skip;
 mod storage;
