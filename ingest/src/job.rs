@@ -158,7 +158,6 @@ fn target_name(request: &IngestRequest, sources: &[SourceRef]) -> Result<String>
             "the sources suggest no name for the table; give one with --table",
         ));
     };
-    let name = fold_name(&name)?;
     if name.starts_with('_') {
         return Err(Error::invalid(format!(
             "table \"{name}\" begins with \"_\", which is kept for system tables"
@@ -166,7 +165,7 @@ fn target_name(request: &IngestRequest, sources: &[SourceRef]) -> Result<String>
     }
     match &request.prefix {
         Some(prefix) => fold_name(&format!("{prefix}_{name}")),
-        None => Ok(name),
+        None => fold_name(&name),
     }
 }
 

@@ -41,6 +41,9 @@ struct Inner {
     checkpointing: AtomicBool,
 }
 
+/// Looks at a log that appears while it is opened.
+const OPEN_TRIES: usize = 4;
+
 impl TableLog {
     /// Creates a table in a folder of the store, unless there is one.
     ///
@@ -98,11 +101,18 @@ impl TableLog {
     /// read; the message names them.
     pub async fn open(engine: &LogEngine, table: &str) -> Result<Option<TableLog>> {
         let place = Place::new(table)?;
-        match read_newest(engine, &place).await {
-            Ok(state) => Ok(Some(TableLog::holding(engine, place, state))),
-            Err(_) if !is_there(engine, &place).await? => Ok(None),
-            Err(error) => Err(error.context(format!("open table {table}"))),
+        for _ in 0..OPEN_TRIES {
+            match read_newest(engine, &place).await {
+                Ok(state) => return Ok(Some(TableLog::holding(engine, place, state))),
+                Err(_) if !is_there(engine, &place).await? => return Ok(None),
+                // Another process made the table between the two looks.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error.context(format!("open table {table}"))),
+            }
         }
+        Err(Error::unavailable(format!(
+            "table {table} is there, but the store does not list its log; try again"
+        )))
     }
 
     /// Whether the store has a log for the table.

@@ -10,19 +10,74 @@ use crate::program::Program;
 #[test]
 fn tables() {
     let program = landed();
-    let said = check(&program, &["table", "list"], 0, &expect![[""]]);
+    let said = check(
+        &program,
+        &["table", "list"],
+        0,
+        &expect![[r#"
+        $ downlake table list
+        table  version  rows  files  bytes  min_time  max_time
+        engine  2  4  3  <n> KiB  2021-03-01T00:00:01.000000Z  2021-03-02T00:00:04.000000Z
+    "#]],
+    );
     assert!(said.out.contains("engine") && !said.out.contains("_ledger"));
-    let said = check(&program, &["table", "list", "--all"], 0, &expect![[""]]);
+    let said = check(
+        &program,
+        &["table", "list", "--all"],
+        0,
+        &expect![[r#"
+        $ downlake table list --all
+        table  version  rows  files  bytes  min_time  max_time
+        _ledger  1  4  1  <n> KiB  -  -
+        _quarantine  1  1  1  <n> KiB  -  -
+        engine  2  4  3  <n> KiB  2021-03-01T00:00:01.000000Z  2021-03-02T00:00:04.000000Z
+    "#]],
+    );
     assert!(said.out.contains("_ledger") && said.out.contains("_quarantine"));
-    let listed = check(&program, &["table", "list", "--json"], 0, &expect![[""]]).json();
+    let listed = check(&program, &["table", "list", "--json"], 0, &expect![[r#"
+        $ downlake table list --json
+        [{"table":"engine","version":2,"rows":4,"files":3,"bytes":<n>,"min_time":"2021-03-01T00:00:01.000000Z","max_time":"2021-03-02T00:00:04.000000Z"}]
+    "#]]).json();
     assert_eq!(listed[0]["rows"], 4);
     assert_eq!(listed[0]["min_time"], "2021-03-01T00:00:01.000000Z");
     assert_eq!(listed[0]["max_time"], "2021-03-02T00:00:04.000000Z");
-    let said = check(&program, &["table", "show", "engine"], 0, &expect![[""]]);
+    let said = check(
+        &program,
+        &["table", "show", "engine"],
+        0,
+        &expect![[r#"
+        $ downlake table show engine
+        engine  version 2  4 rows  3 files  <n> KiB
+        time  2021-03-01T00:00:01.000000Z to 2021-03-02T00:00:04.000000Z
+        partition  date
+        sorted by  time
+
+        column  type  unit  description
+        time  Timestamp(µs, "UTC")
+        date  Date32
+        seq  Int64
+        pressure  Float64
+        note  Utf8
+        _received_at  Timestamp(µs, "UTC")
+        _ingested_at  Timestamp(µs, "UTC")
+        _ingest_id  Int64
+    "#]],
+    );
     assert!(said.out.contains("partition  date") && said.out.contains("sorted by  time"));
     let shown = program.good(&["table", "show", "engine", "--json"]).json();
     assert_eq!(shown["partition"], json!(["date"]));
-    let said = check(&program, &["table", "history", "engine"], 0, &expect![[""]]);
+    let said = check(
+        &program,
+        &["table", "history", "engine"],
+        0,
+        &expect![[r#"
+        $ downlake table history engine
+        version  timestamp  operation  rows  source
+          2  <now>  INGEST  1  raw/b.csv
+          1  <now>  INGEST  3  raw/a.csv
+          0  <now>  CREATE TABLE
+    "#]],
+    );
     assert_eq!(said.out.matches("INGEST").count(), 2);
     let history = program
         .good(&["table", "history", "engine", "-n", "1", "--json"])
@@ -34,19 +89,78 @@ fn tables() {
 #[test]
 fn mistyped() {
     let program = landed();
-    let said = check(&program, &["table", "show", "engin"], 2, &expect![[""]]);
+    let said = check(
+        &program,
+        &["table", "show", "engin"],
+        2,
+        &expect![[r#"
+        $ downlake table show engin
+        ! downlake: there is no table "engin" in file://<dir>/lake/; did you mean "engine"?
+        exit 2
+    "#]],
+    );
     assert!(said.err.contains("did you mean \"engine\""));
-    let said = check(&program, &["table", "list", "--al"], 2, &expect![[""]]);
+    let said = check(
+        &program,
+        &["table", "list", "--al"],
+        2,
+        &expect![[r#"
+        $ downlake table list --al
+        ! error: unexpected argument '--al' found
+        !
+        !  tip: a similar argument exists: '--all'
+        !
+        ! Usage: downlake table list --all
+        !
+        ! For more information, try '--help'.
+        exit 2
+    "#]],
+    );
     assert!(said.err.contains("--all"));
-    let said = check(&program, &["tabel", "list"], 2, &expect![[""]]);
+    let said = check(
+        &program,
+        &["tabel", "list"],
+        2,
+        &expect![[r#"
+        $ downlake tabel list
+        ! error: unrecognized subcommand 'tabel'
+        !
+        !  tip: a similar subcommand exists: 'table'
+        !
+        ! Usage: downlake [OPTIONS] <COMMAND>
+        !
+        ! For more information, try '--help'.
+        exit 2
+    "#]],
+    );
     assert!(said.err.contains("table"));
-    let said = check(&program, &["ingest"], 2, &expect![[""]]);
+    let said = check(
+        &program,
+        &["ingest"],
+        2,
+        &expect![[r#"
+        $ downlake ingest
+        ! error: the following required arguments were not provided:
+        !  <SOURCE>...
+        !
+        ! Usage: downlake ingest <SOURCE>...
+        !
+        ! For more information, try '--help'.
+        exit 2
+    "#]],
+    );
     assert!(said.err.contains("SOURCE"));
     let said = check(
         &program,
         &["--memory", "12XB", "table", "list"],
         2,
-        &expect![[""]],
+        &expect![[r#"
+            $ downlake --memory 12XB table list
+            ! error: invalid value '12XB' for '--memory <SIZE>': unknown unit "XB", expected KiB, MiB, GiB, kB, MB or GB
+            !
+            ! For more information, try '--help'.
+            exit 2
+        "#]],
     );
     assert!(said.err.contains("XB"));
 }
@@ -81,14 +195,53 @@ fn schemas() {
         &program,
         &["schema", "infer", "raw/b.csv", "--table", "engine"],
         0,
-        &expect![[""]],
+        &expect![[r#"
+            $ downlake schema infer raw/b.csv --table engine
+            stream = "engine"
+
+            [input]
+            format = "csv"
+            header = true
+            delimiter = ","
+
+            [time]
+            axis = "absolute"
+            column = "time"
+            code = "iso"
+
+            [table]
+            origin = "inferred"
+
+            [[column]]
+            name = "time"
+            type = "timestamp"
+
+            [[column]]
+            name = "seq"
+            type = "i64"
+
+            [[column]]
+            name = "pressure"
+            type = "f64"
+
+            [[column]]
+            name = "note"
+            type = "text"
+        "#]],
     );
     program.write("engine.toml", &said.out);
     let said = check(
         &program,
         &["schema", "check", "engine.toml"],
         0,
-        &expect![[""]],
+        &expect![[r#"
+            $ downlake schema check engine.toml
+            engine  4 columns
+            axis  absolute, from time
+            partition  date
+            sorted by  time
+            the definition is good
+        "#]],
     );
     assert!(said.out.contains("the definition is good"));
     let checked = program
@@ -98,25 +251,90 @@ fn schemas() {
         (&checked["stream"], &checked["columns"]),
         (&json!("engine"), &json!(4))
     );
-    let said = check(&program, &["schema", "show", "engine"], 0, &expect![[""]]);
+    let said = check(
+        &program,
+        &["schema", "show", "engine"],
+        0,
+        &expect![[r#"
+        $ downlake schema show engine
+        stream = "engine"
+
+        [input]
+        format = "csv"
+        header = true
+        delimiter = ","
+
+        [time]
+        axis = "absolute"
+        column = "time"
+        code = "iso"
+
+        [table]
+        origin = "inferred"
+
+        [[column]]
+        name = "time"
+        type = "timestamp"
+
+        [[column]]
+        name = "seq"
+        type = "i64"
+
+        [[column]]
+        name = "pressure"
+        type = "f64"
+
+        [[column]]
+        name = "note"
+        type = "text"
+    "#]],
+    );
     assert!(said.out.contains("stream = \"engine\""));
-    let said = check(&program, &["schema", "list"], 0, &expect![[""]]);
+    let said = check(
+        &program,
+        &["schema", "list"],
+        0,
+        &expect![[r#"
+        $ downlake schema list
+        stream  place  number  columns  description
+        birds_eps  embedded  37  Power system of a BIRDS cubesat: raw and engineering values side by side
+        cmapss  embedded  26  Turbofan engines, one row a cycle, from health to failure
+        engine  lake  1  4
+    "#]],
+    );
     assert!(said.out.contains("cmapss") && said.out.contains("engine"));
     program.write("typo.toml", "strem = \"x\"\n");
     let said = check(
         &program,
         &["schema", "check", "typo.toml"],
         2,
-        &expect![[""]],
+        &expect![[r#"
+            $ downlake schema check typo.toml
+            ! downlake: typo.toml:1:1: unknown key "strem" in the definition, did you mean "stream": keys are stream, description, input, time, table, column
+            exit 2
+        "#]],
     );
     assert!(said.err.contains("typo.toml:1:1") && said.err.contains("\"stream\""));
-    let said = check(&program, &["schema", "show", "cmaps"], 2, &expect![[""]]);
+    let said = check(
+        &program,
+        &["schema", "show", "cmaps"],
+        2,
+        &expect![[r#"
+        $ downlake schema show cmaps
+        ! downlake: no embedded stream "cmaps", did you mean "cmapss": there are birds_eps, cmapss
+        exit 2
+    "#]],
+    );
     assert!(said.err.contains("cmapss"));
     let said = check(
         &program,
         &["schema", "check", "none.toml"],
         2,
-        &expect![[""]],
+        &expect![[r#"
+            $ downlake schema check none.toml
+            ! downlake: cannot read the definition none.toml: No such file or directory (os error 2)
+            exit 2
+        "#]],
     );
     assert!(said.err.contains("none.toml"));
 }
@@ -162,7 +380,23 @@ fn settings() {
 #[test]
 fn a_doctor_finds_nothing() {
     let program = landed();
-    let said = check(&program, &["doctor"], 0, &expect![[""]]);
+    let said = check(
+        &program,
+        &["doctor"],
+        0,
+        &expect![[r#"
+        $ downlake doctor
+        ok  software  downlake 0.1.0 on linux
+        ok  lake  file://<dir>/lake/
+        ok  durable  a commit is reported when it survives a power cut
+        ok  format  1
+        ok  store  DurableDisk(<dir>/lake) creates without races: 6 rounds of 8 writers
+        ok  list  4 folders in <n> ms
+        ok  clock  <now>, steady
+        ok  temp  /tmp takes files
+        ok  tables  3 open
+    "#]],
+    );
     assert!(!said.out.contains("BAD"));
     let findings = program.good(&["doctor", "--json"]).json();
     assert!(
@@ -183,7 +417,15 @@ fn the_demo_begins_and_ends_as_promised() {
     let program = Program::new();
     let said = program.good(&["demo"]);
     let first: Vec<_> = said.out.lines().take(6).collect();
-    expect![[""]].assert_eq(&super::normalised(&first.join("\n"), program.folder()));
+    expect![[r#"
+        simulated 4 raw files, 32,767 rows, in ./demo/raw
+
+        flights  version 3  14,767 rows  3 files  <n> KiB
+        units  3 landed
+        rows  14,767 in = 14,767 committed + 0 quarantined + 0 duplicate + 0 skipped
+        read  <n> MiB in <n> s  <n> MiB/s  <n> rows/s  peak memory <n> MiB
+    "#]]
+    .assert_eq(&super::normalised(&first.join("\n"), program.folder()));
     assert!(said.out.contains("Go on with:"), "{said:?}");
     assert!(said.out.contains("What was refused, and why?"), "{said:?}");
     let listed = program

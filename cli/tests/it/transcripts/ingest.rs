@@ -13,12 +13,35 @@ use crate::program::{Program, Said};
 fn csv_and_again() {
     let program = samples();
     let args = ["ingest", "raw", "--table", "engine"];
-    let said = check(&program, &args, 0, &expect![[""]]);
+    let said = check(
+        &program,
+        &args,
+        0,
+        &expect![[r#"
+        $ downlake ingest raw --table engine
+        engine  version 2  4 rows  3 files  <n> KiB
+        units  2 landed
+        rows  5 in = 4 committed + 1 quarantined + 0 duplicate + 0 skipped
+        read  <n> B in <n> s  <n> KiB/s  <n> rows/s  peak memory <n> MiB
+        refused records: downlake quarantine list
+    "#]],
+    );
     assert!(
         said.out
             .contains("5 in = 4 committed + 1 quarantined + 0 duplicate + 0 skipped")
     );
-    let said = check(&program, &args, 0, &expect![[""]]);
+    let said = check(
+        &program,
+        &args,
+        0,
+        &expect![[r#"
+        $ downlake ingest raw --table engine
+        engine  version 2  0 rows  0 files  <n> B
+        units  2 already
+        rows  0 in = 0 committed + 0 quarantined + 0 duplicate + 0 skipped
+        read  <n> B in <n> s  <n> B/s  <n> rows/s  peak memory <n> MiB
+    "#]],
+    );
     assert!(said.out.contains("2 already") && said.out.contains("0 in = 0 committed"));
 }
 
@@ -33,7 +56,18 @@ fn json_lines_into_the_same_table_add_a_column() {
         "--format",
         "json",
     ];
-    let said = check(&program, &args, 0, &expect![[""]]);
+    let said = check(
+        &program,
+        &args,
+        0,
+        &expect![[r#"
+        $ downlake ingest lines/c.jsonl --table engine --format json
+        engine  version 3  2 rows  1 files  <n> KiB
+        units  1 landed
+        rows  2 in = 2 committed + 0 quarantined + 0 duplicate + 0 skipped
+        read  <n> B in <n> s  <n> KiB/s  <n> rows/s  peak memory <n> MiB
+    "#]],
+    );
     assert!(said.out.contains("2 in = 2 committed"), "{said:?}");
     let said = program.good(&[
         "sql",
@@ -83,7 +117,10 @@ fn the_report_has_the_keys_of_the_contract() {
         &program,
         &["ingest", "raw", "--table", "engine", "--json"],
         0,
-        &expect![[""]],
+        &expect![[r#"
+            $ downlake ingest raw --table engine --json
+            {"units":[{"source":"raw/a.csv","ingest_id":4659670190171591,"state":"landed"},{"source":"raw/b.csv","ingest_id":5573357102562128,"state":"landed"}],"tables":[{"table":"engine","version":2,"rows_committed":4,"files":3,"bytes_out":<n>}],"rows_in":5,"rows_committed":4,"rows_quarantined":1,"rows_duplicate":0,"rows_skipped":0,"bytes_in":173,"bytes_undecoded":0,"elapsed_ms":<n>,"peak_rss_bytes":<n>}
+        "#]],
     );
     let report = said.json();
     let keys = |value: &serde_json::Value| {
@@ -129,7 +166,18 @@ fn constants_by_hand_and_from_the_path() {
         "--set",
         "site=X",
     ];
-    check(&program, &from_path, 0, &expect![[""]]);
+    check(
+        &program,
+        &from_path,
+        0,
+        &expect![[r#"
+        $ downlake ingest fleet --table fleet --from-path {vehicle}/{day}/*.csv --set site=X
+        fleet  version 2  2 rows  2 files  <n> KiB
+        units  2 landed
+        rows  2 in = 2 committed + 0 quarantined + 0 duplicate + 0 skipped
+        read  <n> B in <n> s  <n> KiB/s  <n> rows/s  peak memory <n> MiB
+    "#]],
+    );
     let said = program.good(&[
         "sql",
         "-f",
@@ -163,7 +211,14 @@ fn standard_input() {
     };
     let said = run("time,seq\n2021-03-01T00:00:01Z,1\n");
     assert_eq!(said.code, 0, "{said:?}");
-    expect![[""]].assert_eq(&transcript(&program, &args, &said));
+    expect![[r#"
+        $ downlake ingest - --table piped --format csv
+        piped  version 1  1 rows  1 files  <n> KiB
+        units  1 landed
+        rows  1 in = 1 committed + 0 quarantined + 0 duplicate + 0 skipped
+        read  <n> B in <n> s  <n> B/s  <n> rows/s  peak memory <n> MiB
+    "#]]
+    .assert_eq(&transcript(&program, &args, &said));
     let again = run("time,seq\n2021-03-01T00:00:01Z,1\n");
     assert!(again.out.contains("1 already"), "{again:?}");
     let nothing = run("");
@@ -182,24 +237,81 @@ fn what_cannot_be_ingested() {
         &program,
         &["ingest", "bad/noise.parquet"],
         6,
-        &expect![[""]],
+        &expect![[r#"
+            $ downlake ingest bad/noise.parquet
+            ! downlake: bad/noise.parquet is not a readable Parquet file: its metadata is longer than the file
+            exit 6
+        "#]],
     );
     assert!(said.err.contains("noise.parquet"));
-    let said = check(&program, &["ingest", "bad/empty.csv"], 0, &expect![[""]]);
+    let said = check(
+        &program,
+        &["ingest", "bad/empty.csv"],
+        0,
+        &expect![[r#"
+        $ downlake ingest bad/empty.csv
+        units  1 landed
+        rows  0 in = 0 committed + 0 quarantined + 0 duplicate + 0 skipped
+        read  <n> B in <n> s  <n> B/s  <n> rows/s  peak memory <n> MiB
+        ! note: bad/empty.csv holds no records: there is nothing to land
+    "#]],
+    );
     assert!(said.err.contains("empty.csv"));
-    let said = check(&program, &["ingest", "bad/header.csv"], 0, &expect![[""]]);
+    let said = check(
+        &program,
+        &["ingest", "bad/header.csv"],
+        0,
+        &expect![[r#"
+        $ downlake ingest bad/header.csv
+        header  version 1  0 rows  0 files  <n> B
+        units  1 landed
+        rows  0 in = 0 committed + 0 quarantined + 0 duplicate + 0 skipped
+        read  <n> B in <n> s  <n> B/s  <n> rows/s  peak memory <n> MiB
+    "#]],
+    );
     assert!(said.out.contains("0 in ="));
-    let said = check(&program, &["ingest", "bad/what.bin"], 2, &expect![[""]]);
+    let said = check(
+        &program,
+        &["ingest", "bad/what.bin"],
+        2,
+        &expect![[r#"
+        $ downlake ingest bad/what.bin
+        ! downlake: neither name nor content of "bad/what.bin" tells its format; name it with --format
+        exit 2
+    "#]],
+    );
     assert!(said.err.contains("what.bin"));
-    let said = check(&program, &["ingest", "nothing"], 2, &expect![[""]]);
+    let said = check(
+        &program,
+        &["ingest", "nothing"],
+        2,
+        &expect![[r#"
+        $ downlake ingest nothing
+        ! downlake: no files in "nothing"
+        exit 2
+    "#]],
+    );
     assert!(said.err.contains("nothing"));
-    let said = check(&program, &["ingest", "raw/none.csv"], 2, &expect![[""]]);
+    let said = check(
+        &program,
+        &["ingest", "raw/none.csv"],
+        2,
+        &expect![[r#"
+        $ downlake ingest raw/none.csv
+        ! downlake: there is no file or folder "raw/none.csv"
+        exit 2
+    "#]],
+    );
     assert!(said.err.contains("none.csv"));
     let said = check(
         &program,
         &["ingest", "raw", "--format", "cvs"],
         2,
-        &expect![[""]],
+        &expect![[r#"
+            $ downlake ingest raw --format cvs
+            ! downlake: no input format is called "cvs"; there are parquet, arrow, json, csv
+            exit 2
+        "#]],
     );
     assert!(said.err.contains("cvs") && said.err.contains("csv"));
     let said = check(
@@ -249,7 +361,21 @@ fn a_unit_that_fails_does_not_hold_the_others_back() {
         "--max-quarantine",
         "1",
     ];
-    let said = check(&program, &args, 6, &expect![[""]]);
+    let said = check(
+        &program,
+        &args,
+        6,
+        &expect![[r#"
+        $ downlake ingest raw --table engine --max-quarantine 1
+        engine  version 2  4 rows  3 files  <n> KiB
+        units  1 failed, 2 landed
+        rows  5 in = 4 committed + 1 quarantined + 0 duplicate + 0 skipped
+        read  <n> B in <n> s  <n> KiB/s  <n> rows/s  peak memory <n> MiB
+        refused records: downlake quarantine list
+        ! downlake: 1 of 3 source units failed; first: 2 of 2 records of raw/0_noise.csv are refused, more than --max-quarantine 1 rows allows; first: line 2: field-count (1 fields where 4 are expected); line 3: field-count (1 fields where 4 are expected)
+        exit 6
+    "#]],
+    );
     assert!(
         said.out.contains("2 landed") && said.out.contains("1 failed"),
         "{said:?}"

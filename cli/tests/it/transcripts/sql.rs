@@ -12,14 +12,50 @@ const ROWS: &str = "SELECT time, seq, pressure, note FROM engine ORDER BY seq";
 #[test]
 fn formats() {
     let program = landed();
-    check(&program, &["sql", "-f", "table", ROWS], 0, &expect![[""]]);
-    let csv = check(&program, &["sql", "-f", "csv", ROWS], 0, &expect![[""]]);
+    check(
+        &program,
+        &["sql", "-f", "table", ROWS],
+        0,
+        &expect![[r#"
+        $ downlake sql -f table SELECT time, seq, pressure, note FROM engine ORDER BY seq
+         time  | seq | pressure | note
+        ---+---+---+---
+         2021-03-01T00:00:01.000000Z |  1 |  2.25 | NULL
+         2021-03-01T00:00:02.000000Z |  2 |  1.5 | hot
+         2021-03-02T00:00:03.000000Z |  3 |  NULL |
+         2021-03-02T00:00:04.000000Z |  4 |  4.5 | a,b
+    "#]],
+    );
+    let csv = check(
+        &program,
+        &["sql", "-f", "csv", ROWS],
+        0,
+        &expect![[r#"
+        $ downlake sql -f csv SELECT time, seq, pressure, note FROM engine ORDER BY seq
+        time,seq,pressure,note
+        2021-03-01T00:00:01.000000Z,1,2.25,
+        2021-03-01T00:00:02.000000Z,2,1.5,hot
+        2021-03-02T00:00:03.000000Z,3,,""
+        2021-03-02T00:00:04.000000Z,4,4.5,"a,b"
+    "#]],
+    );
     assert_eq!(csv.out.lines().next(), Some("time,seq,pressure,note"));
     assert_eq!(
         csv.out.lines().nth(3),
         Some("2021-03-02T00:00:03.000000Z,3,,\"\"")
     );
-    let json = check(&program, &["sql", "-f", "json", ROWS], 0, &expect![[""]]);
+    let json = check(
+        &program,
+        &["sql", "-f", "json", ROWS],
+        0,
+        &expect![[r#"
+        $ downlake sql -f json SELECT time, seq, pressure, note FROM engine ORDER BY seq
+        {"time":"2021-03-01T00:00:01.000000Z","seq":1,"pressure":2.25,"note":null}
+        {"time":"2021-03-01T00:00:02.000000Z","seq":2,"pressure":1.5,"note":"hot"}
+        {"time":"2021-03-02T00:00:03.000000Z","seq":3,"pressure":null,"note":""}
+        {"time":"2021-03-02T00:00:04.000000Z","seq":4,"pressure":4.5,"note":"a,b"}
+    "#]],
+    );
     let first: serde_json::Value = serde_json::from_str(json.out.lines().next().unwrap()).unwrap();
     assert_eq!(
         first,
@@ -40,7 +76,15 @@ fn several_statements_and_their_times() {
             "SELECT 1 AS a; SELECT 2 AS b",
         ],
         0,
-        &expect![[""]],
+        &expect![[r#"
+            $ downlake sql --timing -f csv SELECT 1 AS a; SELECT 2 AS b
+            a
+            1
+            b
+            2
+            ! SELECT 1 AS a  elapsed <n> ms
+            ! SELECT 2 AS b  elapsed <n> ms
+        "#]],
     );
     assert_eq!(said.out, "a\n1\nb\n2\n");
     let times: Vec<_> = said.err.lines().collect();
@@ -55,8 +99,17 @@ fn several_statements_and_their_times() {
 #[test]
 fn names_that_are_nearly_right() {
     let program = landed();
-    let said = check(&program, &["sql", "SELECT * FROM engin"], 2, &expect![[""]]);
-    assert!(said.err.contains("engin") && said.err.contains("\"engine\""));
+    let said = check(
+        &program,
+        &["sql", "SELECT * FROM engin"],
+        2,
+        &expect![[r#"
+        $ downlake sql SELECT * FROM engin
+        ! downlake: no table "engin" (near: engine)
+        exit 2
+    "#]],
+    );
+    assert!(said.err.contains("\"engin\"") && said.err.contains("near: engine"));
     let said = check(
         &program,
         &["sql", "SELECT presure FROM engine"],

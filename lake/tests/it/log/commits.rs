@@ -67,8 +67,7 @@ async fn a_new_table_has_no_features_and_its_properties() {
               "delta.checkpoint.writeStatsAsStruct": "true",
               "delta.checkpointInterval": "100",
               "delta.dataSkippingStatsColumns": "`time`,`vehicle`,`volts`",
-              "delta.enableExpiredLogCleanup": "false",
-              "delta.setTransactionRetentionDuration": "interval 2 days"
+              "delta.enableExpiredLogCleanup": "false"
             },
             "createdTime": 0,
             "description": "telemetry of the test bench",

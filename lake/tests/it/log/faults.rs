@@ -38,7 +38,7 @@ async fn the_outcome_is_what_the_log_says() {
         (
             &[Denied],
             expect![
-                "Invalid: commit to table t: The operation lacked the necessary privileges to complete for path t/_delta_log/00000000000000000001.json: 403; log []"
+                "Invalid: commit to table t: The operation lacked the necessary privileges to complete for path t/_delta_log/00000000000000000001.json: 403; give this user the right to it, or choose another lake; log []"
             ],
         ),
         (
