@@ -61,7 +61,7 @@ pub(crate) enum Command {
     /// Simulate a launch campaign, ingest it, query it, and say what to try next.
     Demo(DemoArgs),
     /// Land raw files in the lake, each exactly once.
-    Ingest(IngestArgs),
+    Ingest(Box<IngestArgs>),
     /// Ask the lake.
     Sql(SqlArgs),
     /// Look at tables.

@@ -1,5 +1,10 @@
 //! The one binary: arguments, settings, wiring, command.
 
+#![expect(
+    clippy::print_stderr,
+    reason = "a program of the command line says on stderr what is not data"
+)]
+
 mod args;
 mod commands;
 mod demo;

@@ -20,8 +20,8 @@ use crate::progress::Bar;
 use crate::settings::Settings;
 use crate::wire;
 
-pub(crate) async fn run(args: IngestArgs, settings: &Settings) -> anyhow::Result<u8> {
-    let request = request(&args, settings)?;
+pub(crate) async fn run(args: &IngestArgs, settings: &Settings) -> anyhow::Result<u8> {
+    let request = request(args, settings)?;
     let lake = wire::lake_to_write(settings).await?;
     let report = land(&lake, &request, settings).await?;
     lake.settle().await;
@@ -201,7 +201,11 @@ pub(crate) fn print(report: &IngestReport, settings: &Settings) -> anyhow::Resul
     Ok(())
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "a rate for people"
+)]
 fn speed(report: &IngestReport) -> String {
     let seconds = (report.elapsed_ms as f64 / 1000.0).max(0.001);
     format!(

@@ -32,7 +32,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<u8> {
 async fn dispatch(command: Command, settings: &Settings) -> anyhow::Result<u8> {
     match command {
         Command::Demo(args) => demo::run(args, settings).await,
-        Command::Ingest(args) => ingest::run(args, settings).await,
+        Command::Ingest(args) => ingest::run(&args, settings).await,
         Command::Sql(args) => sql::run(args, settings).await,
         Command::Table(command) => table::run(command, settings).await,
         Command::Quarantine(command) => quarantine::run(command, settings).await,

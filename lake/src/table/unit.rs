@@ -98,7 +98,7 @@ impl UnitKey {
         hasher.update(b"ingest");
         hasher.update(&self.0.to_le_bytes());
         hasher.update(&state.next_landed().to_le_bytes());
-        let bits = first_u128(hasher.finalize().as_bytes()) as u64 >> 11;
+        let bits = first_u128(hasher.finalize().as_bytes()) >> (128 - 53);
         i64::try_from(bits.max(1)).expect("53 bits fit")
     }
 }
