@@ -14,12 +14,8 @@ use crate::settings::Settings;
 
 /// Logs go to stderr: warnings, or what `DOWNLAKE_LOG` asks for.
 pub(crate) fn start_logging(quiet: bool) {
-    // The kernel logs as errors what we ask it to find out (no such table).
-    let default = if quiet {
-        "error,delta_kernel=off"
-    } else {
-        "warn,delta_kernel=off"
-    };
+    let level = if quiet { "error" } else { "warn" };
+    let default = format!("{level},{}", downlake_lake::log::LOG_FILTER);
     let filter =
         EnvFilter::try_from_env("DOWNLAKE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt()

@@ -43,6 +43,10 @@ mod table;
 mod transactions;
 mod write;
 
+/// A directive for log filters: the kernel reports as errors what it is asked
+/// to find out (that there is no such table).
+pub const LOG_FILTER: &str = "delta_kernel=off";
+
 pub use engine::LogEngine;
 pub use model::*;
 pub use table::TableLog;

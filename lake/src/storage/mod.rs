@@ -4,7 +4,7 @@
 //! acknowledges survives a power cut (unless the caller gave that up); a
 //! store is written to only after it has shown that it creates an object for
 //! exactly one of several racing writers ([`probe`]); a lake of a newer
-//! format is refused by name ([`format`]).
+//! format is refused by name ([`mod@format`]).
 //!
 //! Refuses: reading the environment (cloud options come from the caller),
 //! and credentials inside a URL, which ends up in reports.
