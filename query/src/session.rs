@@ -12,6 +12,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
 use datafusion::catalog::view::ViewTable;
 use datafusion::common::config::SpillCompression;
 use datafusion::execution::context::SQLOptions;
@@ -25,8 +26,9 @@ use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement as EngineStatement;
 use datafusion::sql::sqlparser::ast::{Query, Statement as SqlStatement};
 use downlake_lake::{Error, ErrorKind, Result};
-use futures::stream::{self, StreamExt, TryStreamExt};
-use tokio::sync::watch;
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
 use crate::catalog::{Catalog, Rows, WriteReport, Writer};
 use crate::error::from_engine;
@@ -490,8 +492,49 @@ async fn execute(state: &SessionState, plan: &LogicalPlan) -> Result<Rows> {
     let batches = execute_stream(physical, state.task_ctx()).map_err(from_engine)?;
     Ok(Rows {
         schema: batches.schema(),
-        batches: batches.map_err(from_engine).boxed(),
+        batches: on_own_task(batches.map_err(from_engine).boxed()),
     })
+}
+
+/// Runs a query on a task of its own, so that whoever waits for its rows can
+/// stop waiting while an operator computes. The task ends with the stream.
+fn on_own_task(
+    mut batches: BoxStream<'static, Result<RecordBatch>>,
+) -> BoxStream<'static, Result<RecordBatch>> {
+    let (sender, receiver) = mpsc::channel(1);
+    let task = tokio::spawn(async move {
+        while let Some(batch) = batches.next().await {
+            if sender.send(batch).await.is_err() {
+                return;
+            }
+        }
+    });
+    let running = (receiver, AbortOnDrop(task));
+    stream::unfold(running, |(mut receiver, task)| async move {
+        match receiver.recv().await {
+            Some(batch) => Some((batch, (receiver, task))),
+            None => ended(task).await,
+        }
+    })
+    .boxed()
+}
+
+type Running = (mpsc::Receiver<Result<RecordBatch>>, AbortOnDrop);
+
+/// A task that panicked has not said the end of its rows.
+async fn ended(mut task: AbortOnDrop) -> Option<(Result<RecordBatch>, Running)> {
+    let error = (&mut task.0).await.err()?;
+    let (_, closed) = mpsc::channel(1);
+    let error = Error::internal(format!("the query stopped: {error}"));
+    Some((Err(error), (closed, AbortOnDrop(tokio::spawn(async {})))))
+}
+
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// Cancels the statements it was given to. Clones cancel together.

@@ -26,7 +26,7 @@ pub(crate) async fn run(command: QuarantineCommand, settings: &Settings) -> anyh
 async fn list(settings: &Settings) -> anyhow::Result<()> {
     let statement = "SELECT ingest_id, table_name, source, reason, count(*) AS records, \
          count(redriven_as) AS redriven, min(detail) AS example \
-         FROM _quarantine GROUP BY ALL ORDER BY max(at) DESC, records DESC";
+         FROM _quarantine GROUP BY ALL ORDER BY max(at) DESC, records DESC, source, reason";
     query(statement, settings).await
 }
 

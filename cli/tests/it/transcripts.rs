@@ -72,9 +72,18 @@ fn normalised(text: &str, folder: &Path) -> String {
     let text = text.replace(&folder.display().to_string(), "<dir>");
     let lines: Vec<_> = text
         .lines()
-        .map(|line| squeezed(&units(&words(line))))
+        .map(|line| squeezed(&scales(&units(&words(line)))))
         .collect();
     lines.join("\n") + "\n"
+}
+
+/// A number that is not shown has no scale either: `<n> KiB/s` is `<n> B/s`.
+fn scales(line: &str) -> String {
+    ["KiB", "MiB", "GiB"]
+        .iter()
+        .fold(line.to_owned(), |line, scale| {
+            line.replace(&format!("<n> {scale}"), "<n> B")
+        })
 }
 
 fn is_word(c: char) -> bool {
@@ -116,7 +125,8 @@ fn word(word: &str) -> String {
 /// Replaces numbers by the unit that follows them.
 fn units(line: &str) -> String {
     const UNITS: [&str; 8] = [" B", " KiB", " MiB", " GiB", " s ", " ms", " rows/s", " us"];
-    const KEYS: [&str; 6] = [
+    const KEYS: [&str; 7] = [
+        "ingest_id\":",
         "bytes\":",
         "bytes_out\":",
         "elapsed_ms\":",

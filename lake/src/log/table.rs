@@ -101,17 +101,19 @@ impl TableLog {
     /// read; the message names them.
     pub async fn open(engine: &LogEngine, table: &str) -> Result<Option<TableLog>> {
         let place = Place::new(table)?;
+        let mut last = None;
         for _ in 0..OPEN_TRIES {
             match read_newest(engine, &place).await {
                 Ok(state) => return Ok(Some(TableLog::holding(engine, place, state))),
                 Err(_) if !is_there(engine, &place).await? => return Ok(None),
                 // Another process made the table between the two looks.
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => last = Some(error),
                 Err(error) => return Err(error.context(format!("open table {table}"))),
             }
         }
-        Err(Error::unavailable(format!(
-            "table {table} is there, but the store does not list its log; try again"
+        let missing = last.map_or_else(String::new, |error| format!(": {}", error.message()));
+        Err(Error::corrupt(format!(
+            "the log of table {table} is there, but not whole{missing}"
         )))
     }
 

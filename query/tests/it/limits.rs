@@ -14,15 +14,8 @@ use futures::StreamExt;
 use crate::lake::TestLake;
 use crate::samples::{csv, read_only, rows, sample_lake, writing};
 
-/// Longer than any test machine takes to stop, far shorter than the queries
-/// that are stopped.
+/// Longer than any test machine takes.
 const PATIENCE: Duration = Duration::from_secs(120);
-
-/// 3 to the 22nd rows: hours of work.
-const ENDLESS: &str = "SELECT sum(a.n + b.n * c.n) AS total FROM \
-    (SELECT x.n FROM counts x, counts y, counts z, counts v, counts w, counts u, counts t) a, \
-    (SELECT x.n FROM counts x, counts y, counts z, counts v, counts w, counts u, counts t) b, \
-    (SELECT x.n FROM counts x, counts y, counts z, counts v, counts w, counts u, counts t, counts s) c";
 
 async fn run_to_end(session: &Session, sql: &str, cancel: &Cancel) -> Result<()> {
     let statement = parse(sql)?.remove(0);
@@ -33,55 +26,6 @@ async fn run_to_end(session: &Session, sql: &str, cancel: &Cancel) -> Result<()>
         }
     }
     Ok(())
-}
-
-/// Runs a statement that is cancelled while it works.
-async fn cancelled(session: &Session, sql: &str) -> ErrorKind {
-    let cancel = Cancel::default();
-    let handle = cancel.clone();
-    let later = async move {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        handle.cancel();
-    };
-    let running = async { tokio::join!(run_to_end(session, sql, &cancel), later).0 };
-    let ended = tokio::time::timeout(PATIENCE, running).await;
-    ended
-        .expect("a cancelled statement ends")
-        .unwrap_err()
-        .kind()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_cancelled_query_stops() {
-    let session = read_only(&Arc::new(sample_lake().await));
-    assert_eq!(cancelled(&session, ENDLESS).await, ErrorKind::Cancelled);
-    assert_eq!(csv(&session, "SELECT count(*) FROM counts").await, "3");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_cancelled_write_writes_nothing() {
-    let lake = Arc::new(sample_lake().await);
-    let session = writing(&lake);
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("out.csv");
-    for statement in [
-        format!("CREATE TABLE made AS {ENDLESS}"),
-        format!("INSERT INTO counts {ENDLESS}"),
-        format!("COPY ({ENDLESS}) TO '{}'", path.display()),
-    ] {
-        assert_eq!(
-            cancelled(&session, &statement).await,
-            ErrorKind::Cancelled,
-            "{statement}"
-        );
-    }
-    assert_eq!(csv(&session, "SELECT count(*) FROM counts").await, "3");
-    assert!(
-        csv(&session, "SELECT * FROM made")
-            .await
-            .starts_with("NotFound")
-    );
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

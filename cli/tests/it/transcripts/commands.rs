@@ -15,10 +15,10 @@ fn tables() {
         &["table", "list"],
         0,
         &expect![[r#"
-        $ downlake table list
-        table  version  rows  files  bytes  min_time  max_time
-        engine  2  4  3  <n> KiB  2021-03-01T00:00:01.000000Z  2021-03-02T00:00:04.000000Z
-    "#]],
+            $ downlake table list
+            table  version  rows  files  bytes  min_time  max_time
+            engine  2  4  3  <n> B  2021-03-01T00:00:01.000000Z  2021-03-02T00:00:04.000000Z
+        "#]],
     );
     assert!(said.out.contains("engine") && !said.out.contains("_ledger"));
     let said = check(
@@ -26,12 +26,12 @@ fn tables() {
         &["table", "list", "--all"],
         0,
         &expect![[r#"
-        $ downlake table list --all
-        table  version  rows  files  bytes  min_time  max_time
-        _ledger  1  4  1  <n> KiB  -  -
-        _quarantine  1  1  1  <n> KiB  -  -
-        engine  2  4  3  <n> KiB  2021-03-01T00:00:01.000000Z  2021-03-02T00:00:04.000000Z
-    "#]],
+            $ downlake table list --all
+            table  version  rows  files  bytes  min_time  max_time
+            _ledger  1  4  1  <n> B  -  -
+            _quarantine  1  1  1  <n> B  -  -
+            engine  2  4  3  <n> B  2021-03-01T00:00:01.000000Z  2021-03-02T00:00:04.000000Z
+        "#]],
     );
     assert!(said.out.contains("_ledger") && said.out.contains("_quarantine"));
     let listed = check(&program, &["table", "list", "--json"], 0, &expect![[r#"
@@ -46,22 +46,22 @@ fn tables() {
         &["table", "show", "engine"],
         0,
         &expect![[r#"
-        $ downlake table show engine
-        engine  version 2  4 rows  3 files  <n> KiB
-        time  2021-03-01T00:00:01.000000Z to 2021-03-02T00:00:04.000000Z
-        partition  date
-        sorted by  time
+            $ downlake table show engine
+            engine  version 2  4 rows  3 files  <n> B
+            time  2021-03-01T00:00:01.000000Z to 2021-03-02T00:00:04.000000Z
+            partition  date
+            sorted by  time
 
-        column  type  unit  description
-        time  Timestamp(µs, "UTC")
-        date  Date32
-        seq  Int64
-        pressure  Float64
-        note  Utf8
-        _received_at  Timestamp(µs, "UTC")
-        _ingested_at  Timestamp(µs, "UTC")
-        _ingest_id  Int64
-    "#]],
+            column  type  unit  description
+            time  Timestamp(µs, "UTC")
+            date  Date32
+            seq  Int64
+            pressure  Float64
+            note  Utf8
+            _received_at  Timestamp(µs, "UTC")
+            _ingested_at  Timestamp(µs, "UTC")
+            _ingest_id  Int64
+        "#]],
     );
     assert!(said.out.contains("partition  date") && said.out.contains("sorted by  time"));
     let shown = program.good(&["table", "show", "engine", "--json"]).json();
@@ -420,10 +420,10 @@ fn the_demo_begins_and_ends_as_promised() {
     expect![[r#"
         simulated 4 raw files, 32,767 rows, in ./demo/raw
 
-        flights  version 3  14,767 rows  3 files  <n> KiB
+        flights  version 3  14,767 rows  3 files  <n> B
         units  3 landed
         rows  14,767 in = 14,767 committed + 0 quarantined + 0 duplicate + 0 skipped
-        read  <n> MiB in <n> s  <n> MiB/s  <n> rows/s  peak memory <n> MiB
+        read  <n> B in <n> s  <n> B/s  <n> rows/s  peak memory <n> B
     "#]]
     .assert_eq(&super::normalised(&first.join("\n"), program.folder()));
     assert!(said.out.contains("Go on with:"), "{said:?}");

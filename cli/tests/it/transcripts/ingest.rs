@@ -18,13 +18,13 @@ fn csv_and_again() {
         &args,
         0,
         &expect![[r#"
-        $ downlake ingest raw --table engine
-        engine  version 2  4 rows  3 files  <n> KiB
-        units  2 landed
-        rows  5 in = 4 committed + 1 quarantined + 0 duplicate + 0 skipped
-        read  <n> B in <n> s  <n> KiB/s  <n> rows/s  peak memory <n> MiB
-        refused records: downlake quarantine list
-    "#]],
+            $ downlake ingest raw --table engine
+            engine  version 2  4 rows  3 files  <n> B
+            units  2 landed
+            rows  5 in = 4 committed + 1 quarantined + 0 duplicate + 0 skipped
+            read  <n> B in <n> s  <n> B/s  <n> rows/s  peak memory <n> B
+            refused records: downlake quarantine list
+        "#]],
     );
     assert!(
         said.out
@@ -35,12 +35,12 @@ fn csv_and_again() {
         &args,
         0,
         &expect![[r#"
-        $ downlake ingest raw --table engine
-        engine  version 2  0 rows  0 files  <n> B
-        units  2 already
-        rows  0 in = 0 committed + 0 quarantined + 0 duplicate + 0 skipped
-        read  <n> B in <n> s  <n> B/s  <n> rows/s  peak memory <n> MiB
-    "#]],
+            $ downlake ingest raw --table engine
+            engine  version 2  0 rows  0 files  <n> B
+            units  2 already
+            rows  0 in = 0 committed + 0 quarantined + 0 duplicate + 0 skipped
+            read  <n> B in <n> s  <n> B/s  <n> rows/s  peak memory <n> B
+        "#]],
     );
     assert!(said.out.contains("2 already") && said.out.contains("0 in = 0 committed"));
 }
@@ -61,12 +61,12 @@ fn json_lines_into_the_same_table_add_a_column() {
         &args,
         0,
         &expect![[r#"
-        $ downlake ingest lines/c.jsonl --table engine --format json
-        engine  version 3  2 rows  1 files  <n> KiB
-        units  1 landed
-        rows  2 in = 2 committed + 0 quarantined + 0 duplicate + 0 skipped
-        read  <n> B in <n> s  <n> KiB/s  <n> rows/s  peak memory <n> MiB
-    "#]],
+            $ downlake ingest lines/c.jsonl --table engine --format json
+            engine  version 3  2 rows  1 files  <n> B
+            units  1 landed
+            rows  2 in = 2 committed + 0 quarantined + 0 duplicate + 0 skipped
+            read  <n> B in <n> s  <n> B/s  <n> rows/s  peak memory <n> B
+        "#]],
     );
     assert!(said.out.contains("2 in = 2 committed"), "{said:?}");
     let said = program.good(&[
@@ -119,7 +119,7 @@ fn the_report_has_the_keys_of_the_contract() {
         0,
         &expect![[r#"
             $ downlake ingest raw --table engine --json
-            {"units":[{"source":"raw/a.csv","ingest_id":4659670190171591,"state":"landed"},{"source":"raw/b.csv","ingest_id":5573357102562128,"state":"landed"}],"tables":[{"table":"engine","version":2,"rows_committed":4,"files":3,"bytes_out":<n>}],"rows_in":5,"rows_committed":4,"rows_quarantined":1,"rows_duplicate":0,"rows_skipped":0,"bytes_in":173,"bytes_undecoded":0,"elapsed_ms":<n>,"peak_rss_bytes":<n>}
+            {"units":[{"source":"raw/a.csv","ingest_id":<n>,"state":"landed"},{"source":"raw/b.csv","ingest_id":<n>,"state":"landed"}],"tables":[{"table":"engine","version":2,"rows_committed":4,"files":3,"bytes_out":<n>}],"rows_in":5,"rows_committed":4,"rows_quarantined":1,"rows_duplicate":0,"rows_skipped":0,"bytes_in":173,"bytes_undecoded":0,"elapsed_ms":<n>,"peak_rss_bytes":<n>}
         "#]],
     );
     let report = said.json();
@@ -171,12 +171,12 @@ fn constants_by_hand_and_from_the_path() {
         &from_path,
         0,
         &expect![[r#"
-        $ downlake ingest fleet --table fleet --from-path {vehicle}/{day}/*.csv --set site=X
-        fleet  version 2  2 rows  2 files  <n> KiB
-        units  2 landed
-        rows  2 in = 2 committed + 0 quarantined + 0 duplicate + 0 skipped
-        read  <n> B in <n> s  <n> KiB/s  <n> rows/s  peak memory <n> MiB
-    "#]],
+            $ downlake ingest fleet --table fleet --from-path {vehicle}/{day}/*.csv --set site=X
+            fleet  version 2  2 rows  2 files  <n> B
+            units  2 landed
+            rows  2 in = 2 committed + 0 quarantined + 0 duplicate + 0 skipped
+            read  <n> B in <n> s  <n> B/s  <n> rows/s  peak memory <n> B
+        "#]],
     );
     let said = program.good(&[
         "sql",
@@ -213,10 +213,10 @@ fn standard_input() {
     assert_eq!(said.code, 0, "{said:?}");
     expect![[r#"
         $ downlake ingest - --table piped --format csv
-        piped  version 1  1 rows  1 files  <n> KiB
+        piped  version 1  1 rows  1 files  <n> B
         units  1 landed
         rows  1 in = 1 committed + 0 quarantined + 0 duplicate + 0 skipped
-        read  <n> B in <n> s  <n> B/s  <n> rows/s  peak memory <n> MiB
+        read  <n> B in <n> s  <n> B/s  <n> rows/s  peak memory <n> B
     "#]]
     .assert_eq(&transcript(&program, &args, &said));
     let again = run("time,seq\n2021-03-01T00:00:01Z,1\n");
@@ -249,12 +249,12 @@ fn what_cannot_be_ingested() {
         &["ingest", "bad/empty.csv"],
         0,
         &expect![[r#"
-        $ downlake ingest bad/empty.csv
-        units  1 landed
-        rows  0 in = 0 committed + 0 quarantined + 0 duplicate + 0 skipped
-        read  <n> B in <n> s  <n> B/s  <n> rows/s  peak memory <n> MiB
-        ! note: bad/empty.csv holds no records: there is nothing to land
-    "#]],
+            $ downlake ingest bad/empty.csv
+            units  1 landed
+            rows  0 in = 0 committed + 0 quarantined + 0 duplicate + 0 skipped
+            read  <n> B in <n> s  <n> B/s  <n> rows/s  peak memory <n> B
+            ! note: bad/empty.csv holds no records: there is nothing to land
+        "#]],
     );
     assert!(said.err.contains("empty.csv"));
     let said = check(
@@ -262,12 +262,12 @@ fn what_cannot_be_ingested() {
         &["ingest", "bad/header.csv"],
         0,
         &expect![[r#"
-        $ downlake ingest bad/header.csv
-        header  version 1  0 rows  0 files  <n> B
-        units  1 landed
-        rows  0 in = 0 committed + 0 quarantined + 0 duplicate + 0 skipped
-        read  <n> B in <n> s  <n> B/s  <n> rows/s  peak memory <n> MiB
-    "#]],
+            $ downlake ingest bad/header.csv
+            header  version 1  0 rows  0 files  <n> B
+            units  1 landed
+            rows  0 in = 0 committed + 0 quarantined + 0 duplicate + 0 skipped
+            read  <n> B in <n> s  <n> B/s  <n> rows/s  peak memory <n> B
+        "#]],
     );
     assert!(said.out.contains("0 in ="));
     let said = check(
@@ -318,21 +318,35 @@ fn what_cannot_be_ingested() {
         &program,
         &["ingest", "raw", "--table", "_ledger"],
         2,
-        &expect![[""]],
+        &expect![[r#"
+            $ downlake ingest raw --table _ledger
+            ! downlake: table "_ledger" begins with "_", which is kept for system tables
+            exit 2
+        "#]],
     );
     assert!(said.err.contains("_ledger"));
     let said = check(
         &program,
         &["ingest", "raw", "--schema", "cmaps"],
         2,
-        &expect![[""]],
+        &expect![[r#"
+            $ downlake ingest raw --schema cmaps
+            ! downlake: no embedded stream "cmaps", did you mean "cmapss": there are birds_eps, cmapss
+            exit 2
+        "#]],
     );
     assert!(said.err.contains("cmapss"));
     let said = check(
         &program,
         &["ingest", "raw", "--shard", "3/2"],
         2,
-        &expect![[""]],
+        &expect![[r#"
+            $ downlake ingest raw --shard 3/2
+            ! error: invalid value '3/2' for '--shard <I/N>': "3/2" is not a shard such as 1/4 (from 1/4 to 4/4)
+            !
+            ! For more information, try '--help'.
+            exit 2
+        "#]],
     );
     assert!(said.err.contains("3/2"));
     let listed = program.good(&["table", "list", "--json"]).json();
@@ -366,15 +380,15 @@ fn a_unit_that_fails_does_not_hold_the_others_back() {
         &args,
         6,
         &expect![[r#"
-        $ downlake ingest raw --table engine --max-quarantine 1
-        engine  version 2  4 rows  3 files  <n> KiB
-        units  1 failed, 2 landed
-        rows  5 in = 4 committed + 1 quarantined + 0 duplicate + 0 skipped
-        read  <n> B in <n> s  <n> KiB/s  <n> rows/s  peak memory <n> MiB
-        refused records: downlake quarantine list
-        ! downlake: 1 of 3 source units failed; first: 2 of 2 records of raw/0_noise.csv are refused, more than --max-quarantine 1 rows allows; first: line 2: field-count (1 fields where 4 are expected); line 3: field-count (1 fields where 4 are expected)
-        exit 6
-    "#]],
+            $ downlake ingest raw --table engine --max-quarantine 1
+            engine  version 2  4 rows  3 files  <n> B
+            units  1 failed, 2 landed
+            rows  5 in = 4 committed + 1 quarantined + 0 duplicate + 0 skipped
+            read  <n> B in <n> s  <n> B/s  <n> rows/s  peak memory <n> B
+            refused records: downlake quarantine list
+            ! downlake: 1 of 3 source units failed; first: 2 of 2 records of raw/0_noise.csv are refused, more than --max-quarantine 1 rows allows; first: line 2: field-count (1 fields where 4 are expected); line 3: field-count (1 fields where 4 are expected)
+            exit 6
+        "#]],
     );
     assert!(
         said.out.contains("2 landed") && said.out.contains("1 failed"),

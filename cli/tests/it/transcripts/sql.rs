@@ -114,16 +114,28 @@ fn names_that_are_nearly_right() {
         &program,
         &["sql", "SELECT presure FROM engine"],
         2,
-        &expect![[""]],
+        &expect![[r#"
+            $ downlake sql SELECT presure FROM engine
+            ! downlake: no column "presure" (near: pressure)
+            exit 2
+        "#]],
     );
     assert!(said.err.contains("presure") && said.err.contains("pressure"));
-    let said = check(&program, &["sql", "SELEC 1"], 2, &expect![[""]]);
+    let said = check(&program, &["sql", "SELEC 1"], 2, &expect![[r#"
+        $ downlake sql SELEC 1
+        ! downlake: expected: an SQL statement, found: SELEC at Line: 1, Column: 1
+        exit 2
+    "#]]);
     assert!(said.err.contains("SELEC"));
     let said = check(
         &program,
         &["sql", "SELECT coutn(*) FROM engine"],
         2,
-        &expect![[""]],
+        &expect![[r#"
+            $ downlake sql SELECT coutn(*) FROM engine
+            ! downlake: invalid function 'coutn'. Did you mean 'cot'?
+            exit 2
+        "#]],
     );
     assert!(said.err.contains("coutn"));
     let said = check(
@@ -134,15 +146,27 @@ fn names_that_are_nearly_right() {
             "INSERT INTO engine SELECT * FROM engine",
         ],
         2,
-        &expect![[""]],
+        &expect![[r#"
+            $ downlake sql --read-only INSERT INTO engine SELECT * FROM engine
+            ! downlake: this session is read-only: it refuses INSERT INTO engine SELECT * FROM engine
+            exit 2
+        "#]],
     );
     assert!(said.out.is_empty());
-    check(&program, &["sql", ""], 2, &expect![[""]]);
+    check(&program, &["sql", ""], 2, &expect![[r#"
+        $ downlake sql
+        ! downlake: there is no statement; try: downlake sql "SELECT 1"
+        exit 2
+    "#]]);
     let said = check(
         &program,
         &["sql", "SELECT * FROM engine VERSION AS OF 99"],
         2,
-        &expect![[""]],
+        &expect![[r#"
+            $ downlake sql SELECT * FROM engine VERSION AS OF 99
+            ! downlake: table engine has no version 99: the log has versions 0 to 2
+            exit 2
+        "#]],
     );
     assert!(said.err.contains("99"));
 }
