@@ -111,6 +111,8 @@ pub async fn redrive(
         tracing::debug!(phase = "spool");
         let mut redriven = one(lake, &group, target, memory_bytes, temp_dir, &progress).await?;
         redriven.without_raw = all - with_raw;
+        // Once the records are marked, nothing leads a rerun to this landing.
+        lake.flush_ledger().await?;
         redriven.records = lake.mark_redriven(&group, redriven.redriven_as).await?;
         tracing::debug!(phase = "marked");
         done.push(redriven);

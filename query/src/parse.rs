@@ -372,7 +372,9 @@ fn copy_kind(copy: CopyToStatement) -> Result<Kind> {
         ));
     }
     let CopyToSource::Query(query) = copy.source else {
-        return Err(Error::internal("sql: COPY of a table was not made a query"));
+        return Err(Error::invalid(
+            "sql: EXPLAIN COPY is not available: explain the query that it copies",
+        ));
     };
     let format = Format::from_path(&copy.target)?;
     Ok(Kind::Copy {

@@ -179,7 +179,7 @@ fn squeezed(line: &str) -> String {
 fn what_changes_is_replaced_and_nothing_else() {
     let folder = std::env::temp_dir();
     let cases = [
-        ("7 rows  3 files  12.3 KiB", "7 rows  3 files  <n> KiB\n"),
+        ("7 rows  3 files  12.3 KiB", "7 rows  3 files  <n> B\n"),
         (
             "read   1,024 B in 0.02 s  5 rows/s",
             "read  <n> B in <n> s  <n> rows/s\n",

@@ -111,12 +111,7 @@ async fn an_order_that_is_proven_is_declared() {
     ])
     .await;
     let session = read_only(&lake);
-    for order in [
-        "k",
-        "k, n",
-        "k NULLS FIRST",
-        "k ASC NULLS FIRST, n NULLS FIRST",
-    ] {
+    for order in ["k", "k, n"] {
         let plan = plan(&session, &format!("SELECT * FROM t ORDER BY {order}")).await;
         assert!(plan.contains("output_ordering"), "{order}\n{plan}");
         assert!(!plan.contains("SortExec"), "{order}\n{plan}");

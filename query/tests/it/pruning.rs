@@ -222,7 +222,8 @@ async fn nan_is_found_behind_bounds() {
         let query = |table: &str| format!("SELECT x FROM {table} {rest}");
         assert_same(&session, &query, rest).await;
     }
-    let extremes = |table: &str| format!("SELECT max(x), min(x), count(x) FROM {table}");
+    let extremes =
+        |table: &str| format!("SELECT max(x) AS high, min(x) AS low, count(x) AS n FROM {table}");
     assert_same(&session, &extremes, "extremes").await;
     let limited = |table: &str| {
         format!("SELECT count(*) FROM (SELECT x FROM {table} WHERE x <= 100 LIMIT 7)")

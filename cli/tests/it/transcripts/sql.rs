@@ -121,11 +121,16 @@ fn names_that_are_nearly_right() {
         "#]],
     );
     assert!(said.err.contains("presure") && said.err.contains("pressure"));
-    let said = check(&program, &["sql", "SELEC 1"], 2, &expect![[r#"
+    let said = check(
+        &program,
+        &["sql", "SELEC 1"],
+        2,
+        &expect![[r#"
         $ downlake sql SELEC 1
         ! downlake: expected: an SQL statement, found: SELEC at Line: 1, Column: 1
         exit 2
-    "#]]);
+    "#]],
+    );
     assert!(said.err.contains("SELEC"));
     let said = check(
         &program,
@@ -153,11 +158,16 @@ fn names_that_are_nearly_right() {
         "#]],
     );
     assert!(said.out.is_empty());
-    check(&program, &["sql", ""], 2, &expect![[r#"
+    check(
+        &program,
+        &["sql", ""],
+        2,
+        &expect![[r#"
         $ downlake sql
         ! downlake: there is no statement; try: downlake sql "SELECT 1"
         exit 2
-    "#]]);
+    "#]],
+    );
     let said = check(
         &program,
         &["sql", "SELECT * FROM engine VERSION AS OF 99"],
