@@ -14,7 +14,7 @@ use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, 
 use datafusion::error::Result as EngineResult;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use downlake_lake::log::VersionAsked;
-use downlake_lake::{Error, Result};
+use downlake_lake::{Error, ErrorKind, Result};
 use tokio::sync::Mutex;
 
 use crate::catalog::Catalog;
@@ -176,8 +176,16 @@ impl SchemaProvider for Pinned {
             if self.views.contains(name) {
                 return Ok(None);
             }
+            // Names of the statement are pinned before; this is a listing, and
+            // one table that is refused hides no other.
             let newest = Referent::Newest(name.to_owned());
-            self.pin(name, &newest).await.map_err(to_engine)?;
+            match self.pin(name, &newest).await {
+                Err(error) if error.kind() == ErrorKind::Invalid => {
+                    tracing::warn!(table = name, %error, "left out of the list of tables");
+                    return Ok(None);
+                }
+                pinned => pinned.map_err(to_engine)?,
+            }
         }
         let tables = self.tables.lock().await;
         Ok(tables.get(name).map(|pin| Arc::clone(&pin.provider)))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use downlake_lake::log::Snapshot;
 use downlake_lake::schema::near::nearest;
 use downlake_lake::table::{Lake, Table};
-use downlake_lake::{Error, Result};
+use downlake_lake::{Error, ErrorKind, Result};
 use serde::Serialize;
 use serde_json::json;
 
@@ -39,8 +39,12 @@ struct Listed {
 async fn list(lake: &Lake, all: bool, settings: &Settings) -> anyhow::Result<()> {
     let mut listed = Vec::new();
     for name in lake.table_names(all).await? {
-        let table = open(lake, &name).await?;
-        listed.push(describe(&name, &table.snapshot()));
+        match open(lake, &name).await {
+            Ok(table) => listed.push(describe(&name, &table.snapshot())),
+            // One table that is refused hides no other.
+            Err(error) if error.kind() == ErrorKind::Invalid => eprintln!("note: {error}"),
+            Err(error) => return Err(error.into()),
+        }
     }
     if settings.json {
         return output::json(&listed);
