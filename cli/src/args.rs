@@ -127,7 +127,7 @@ pub(crate) struct IngestArgs {
     /// Columns by which rows are sorted inside files.
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     pub(crate) sort_by: Vec<String>,
-    /// Columns that make two rows the same; the later one is dropped and counted.
+    /// Columns that make two rows the same. Refused by name: this version keeps duplicates.
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     pub(crate) dedup_by: Vec<String>,
     /// The column that says when the ground received a row.

@@ -623,7 +623,7 @@ pub(crate) fn unknown(table: &str, error: Error) -> Error {
     warn!(table, %error, "the store did not say whether a commit landed");
     Error::new(
         ErrorKind::Unavailable,
-        format!("whether the commit to \"{table}\" landed is unknown; run the same command again, it lands once"),
+        format!("whether the commit to \"{table}\" landed is unknown; source files may be ingested again and land once, a SQL statement must be looked for first (`downlake table history`)"),
     )
     .with_source(error)
 }
