@@ -1,13 +1,13 @@
 //! The only place that makes a store, a clock, a runtime, and loggers.
 
 use std::io::IsTerminal;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use downlake_lake::Result;
 use downlake_lake::seam::Seams;
 use downlake_lake::storage::{Storage, StorageOptions};
 use downlake_lake::table::{Lake, LakeOptions};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tracing_subscriber::EnvFilter;
 
 use crate::settings::Settings;
@@ -32,6 +32,20 @@ pub(crate) fn runtime() -> std::io::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
+}
+
+/// The runtime on which queries compute, so that one that never yields cannot
+/// keep the process from seeing a signal. Lives as long as the process.
+pub(crate) fn compute() -> std::io::Result<Handle> {
+    static COMPUTE: OnceLock<Runtime> = OnceLock::new();
+    if let Some(there) = COMPUTE.get() {
+        return Ok(there.handle().clone());
+    }
+    let made = tokio::runtime::Builder::new_multi_thread()
+        .thread_name("compute")
+        .enable_all()
+        .build()?;
+    Ok(COMPUTE.get_or_init(|| made).handle().clone())
 }
 
 /// The store of the settings.

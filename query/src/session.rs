@@ -2,8 +2,9 @@
 //! rows.
 //!
 //! Promises: memory that operators hold stays under the limit, what does not
-//! fit spills to disk; a statement that is cancelled stops at its next batch;
-//! a session without a [`Writer`] refuses every statement that writes.
+//! fit spills to disk; whoever waits for a statement that is cancelled is
+//! answered at once, even while an operator computes; a session without a
+//! [`Writer`] refuses every statement that writes.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,6 +28,7 @@ use datafusion::sql::parser::Statement as EngineStatement;
 use datafusion::sql::sqlparser::ast::{Query, Statement as SqlStatement};
 use downlake_lake::{Error, ErrorKind, Result};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -45,7 +47,8 @@ const VIEW_DEPTH_LIMIT: usize = 32;
 
 /// Makes a [`Session`]. Settings: memory (default 384 MiB), the directory of
 /// spilled rows (default the system's), threads (default those of the
-/// machine), the cache of file footers (default 128 MiB).
+/// machine), the cache of file footers (default 128 MiB), the runtime on which
+/// operators compute (default the caller's).
 #[derive(Debug)]
 pub struct SessionBuilder {
     catalog: Arc<dyn Catalog>,
@@ -54,6 +57,7 @@ pub struct SessionBuilder {
     footer_cache_bytes: usize,
     spill_dir: Option<PathBuf>,
     threads: Option<usize>,
+    compute: Option<Handle>,
 }
 
 impl SessionBuilder {
@@ -66,6 +70,7 @@ impl SessionBuilder {
             footer_cache_bytes: 128 << 20,
             spill_dir: None,
             threads: None,
+            compute: None,
         }
     }
 
@@ -105,6 +110,15 @@ impl SessionBuilder {
         self
     }
 
+    /// The runtime on which operators compute. Some never yield (a nested
+    /// loop join); on a runtime of their own they cannot hold up timers,
+    /// signals, and others that wait.
+    #[must_use]
+    pub fn with_compute(mut self, runtime: Handle) -> Self {
+        self.compute = Some(runtime);
+        self
+    }
+
     /// # Errors
     /// `Unavailable` if the spill directory cannot be used.
     pub fn build(self) -> Result<Session> {
@@ -122,6 +136,7 @@ impl SessionBuilder {
             url,
             catalog: self.catalog,
             writer: self.writer,
+            compute: self.compute,
             views: Mutex::default(),
         })
     }
@@ -161,6 +176,7 @@ pub struct Session {
     url: ObjectStoreUrl,
     catalog: Arc<dyn Catalog>,
     writer: Option<Arc<dyn Writer>>,
+    compute: Option<Handle>,
     views: Mutex<BTreeMap<String, Box<Query>>>,
 }
 
@@ -275,7 +291,7 @@ impl Session {
     async fn read(&self, statement: EngineStatement, cancel: &Cancel) -> Result<Rows> {
         let start = async {
             let (state, plan) = self.plan(statement).await?;
-            execute(&state, &plan).await
+            self.execute(&state, &plan).await
         };
         let rows = cancel.stop(start).await?;
         Ok(cancel.stop_rows(rows))
@@ -295,7 +311,23 @@ impl Session {
             .await?;
         let target = pinned.schema_of(table).await?;
         let (state, plan) = self.plan_with(&pinned, query_statement(query)).await?;
-        Ok((execute(&state, &plan).await?, target))
+        Ok((self.execute(&state, &plan).await?, target))
+    }
+
+    async fn execute(&self, state: &SessionState, plan: &LogicalPlan) -> Result<Rows> {
+        let physical = state
+            .create_physical_plan(plan)
+            .await
+            .map_err(from_engine)?;
+        let compute = self.compute.clone().unwrap_or_else(Handle::current);
+        // Operators start tasks as soon as their streams are made.
+        let entered = compute.enter();
+        let batches = execute_stream(physical, state.task_ctx()).map_err(from_engine)?;
+        drop(entered);
+        Ok(Rows {
+            schema: batches.schema(),
+            batches: on_own_task(&compute, batches.map_err(from_engine).boxed()),
+        })
     }
 
     async fn plan(&self, statement: EngineStatement) -> Result<(SessionState, LogicalPlan)> {
@@ -484,25 +516,14 @@ fn asks_for_list(statement: &SqlStatement) -> bool {
         .is_break()
 }
 
-async fn execute(state: &SessionState, plan: &LogicalPlan) -> Result<Rows> {
-    let physical = state
-        .create_physical_plan(plan)
-        .await
-        .map_err(from_engine)?;
-    let batches = execute_stream(physical, state.task_ctx()).map_err(from_engine)?;
-    Ok(Rows {
-        schema: batches.schema(),
-        batches: on_own_task(batches.map_err(from_engine).boxed()),
-    })
-}
-
 /// Runs a query on a task of its own, so that whoever waits for its rows can
 /// stop waiting while an operator computes. The task ends with the stream.
 fn on_own_task(
+    compute: &Handle,
     mut batches: BoxStream<'static, Result<RecordBatch>>,
 ) -> BoxStream<'static, Result<RecordBatch>> {
     let (sender, receiver) = mpsc::channel(1);
-    let task = tokio::spawn(async move {
+    let task = compute.spawn(async move {
         while let Some(batch) = batches.next().await {
             if sender.send(batch).await.is_err() {
                 return;

@@ -80,6 +80,7 @@ pub(crate) fn session(
     let catalog = Arc::new(LakeCatalog::new(Arc::clone(lake), Some(files), memory / 2));
     let mut builder = SessionBuilder::new(catalog.clone())
         .with_memory_bytes(memory)
+        .with_compute(wire::compute()?)
         .with_spill_dir(settings.temp_dir.clone());
     if writable {
         builder = builder.with_writer(catalog);

@@ -2,17 +2,23 @@
 //! write without a writer, read rows that are deleted.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+use async_trait::async_trait;
+use downlake_lake::log::VersionAsked;
 use downlake_lake::{ErrorKind, Result};
-use downlake_query::{Cancel, Outcome, Session, SessionBuilder, parse};
-use futures::StreamExt;
+use downlake_query::{
+    Cancel, Catalog, Outcome, Rows, Session, SessionBuilder, TableSnapshot, parse,
+};
+use futures::stream::{self, StreamExt};
+use object_store::ObjectStore;
+use object_store::memory::InMemory;
 
 use crate::lake::TestLake;
-use crate::samples::{csv, read_only, rows, sample_lake, writing};
+use crate::samples::{counts, csv, read_only, rows, sample_lake, writing};
 
 /// Longer than any test machine takes.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -43,6 +49,81 @@ async fn what_is_cancelled_before_does_not_begin() {
         assert_eq!(error.kind(), ErrorKind::Cancelled, "{statement}");
     }
     assert_eq!(csv(&session, "SELECT count(*) FROM counts").await, "3");
+}
+
+/// A raw file whose rows never come: asking for them blocks the thread that
+/// computes, as an operator does that never yields.
+#[derive(Debug)]
+struct StuckFile {
+    objects: Arc<InMemory>,
+    asked: Arc<Barrier>,
+    released: Arc<Barrier>,
+}
+
+#[async_trait]
+impl Catalog for StuckFile {
+    fn objects(&self) -> Arc<dyn ObjectStore> {
+        Arc::<InMemory>::clone(&self.objects)
+    }
+
+    async fn table_names(&self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    async fn table(&self, _: &str, _: VersionAsked) -> Result<Option<TableSnapshot>> {
+        Ok(None)
+    }
+
+    async fn file(&self, _: &str) -> Result<Option<Rows>> {
+        let (asked, released) = (Arc::clone(&self.asked), Arc::clone(&self.released));
+        let stuck = stream::once(async move {
+            asked.wait();
+            released.wait();
+            Ok(counts(&[1]))
+        });
+        Ok(Some(Rows {
+            schema: counts(&[]).schema(),
+            batches: stuck.boxed(),
+        }))
+    }
+}
+
+/// The caller's runtime has one thread and the operator holds every thread of
+/// its own: the answer must come while it is still held.
+#[tokio::test]
+async fn a_statement_that_never_yields_is_cancelled_while_it_computes() {
+    let compute = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .build()
+        .unwrap();
+    let (asked, released) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
+    let catalog = Arc::new(StuckFile {
+        objects: Arc::default(),
+        asked: Arc::clone(&asked),
+        released: Arc::clone(&released),
+    });
+    let session = SessionBuilder::new(catalog)
+        .with_threads(1)
+        .with_compute(compute.handle().clone())
+        .build()
+        .unwrap();
+    let cancel = Cancel::default();
+    let canceller = {
+        let cancel = cancel.clone();
+        std::thread::spawn(move || {
+            asked.wait();
+            cancel.cancel();
+        })
+    };
+    let sql = "SELECT sum(n) FROM 'stuck.csv'";
+    let error = tokio::time::timeout(PATIENCE, run_to_end(&session, sql, &cancel))
+        .await
+        .expect("the answer waits for no operator")
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Cancelled);
+    released.wait();
+    canceller.join().unwrap();
+    compute.shutdown_background();
 }
 
 /// Rows of a sort that is larger than the memory.
