@@ -20,7 +20,7 @@ use arrow::datatypes::FieldRef;
 
 use super::names::{self, DOUBLE_SUFFIX, TEXT_SUFFIX};
 use super::types::fits;
-use super::{Column, ColumnType, Definition, Evolution, Origin};
+use super::{Column, ColumnType, Definition, Evolution, Origin, TimeAxis};
 use crate::{Error, Result};
 
 /// A definition after it has seen what a source brings.
@@ -47,6 +47,51 @@ impl Definition {
             }
         }
         growth.evolved
+    }
+
+    /// Gives columns whose names the lake takes for its own
+    /// ([`names::reserved`]) free ones, with a notice each. For inferred
+    /// definitions, whose names nobody chose.
+    pub fn leave_reserved_names(&mut self) -> Vec<String> {
+        let reserved = names::reserved(&self.time, self.partition);
+        let mut notices = Vec::new();
+        for place in 0..self.columns.len() {
+            let kept = self.kept_fields(&self.columns[place]);
+            if !kept.iter().any(|f| reserved.contains(&f.name().as_str())) {
+                continue;
+            }
+            let column = &self.columns[place];
+            let is_taken = |name: &str| {
+                reserved.contains(&name) || self.columns.iter().any(|c| c.name == name)
+            };
+            let free = names::numbered(&column.name, is_taken);
+            notices.push(format!(
+                "column {:?} is named {free:?}: {:?} is a column that the lake adds",
+                column.source, column.name
+            ));
+            let taken = column.name.clone();
+            self.rename(&taken, &free);
+        }
+        notices
+    }
+
+    fn rename(&mut self, from: &str, to: &str) {
+        let columns = self.columns.iter_mut();
+        let named = columns.flat_map(|c| std::iter::once(&mut c.name).chain(&mut c.sibling_of));
+        let renamed: Vec<&mut String> = match &mut self.time {
+            TimeAxis::Absolute(time) => time.columns.iter_mut().collect(),
+            TimeAxis::Relative {
+                column, run_key, ..
+            } => std::iter::once(column).chain(run_key).collect(),
+            TimeAxis::None => Vec::new(),
+        };
+        named
+            .chain(renamed)
+            .chain(&mut self.sort_by)
+            .chain(&mut self.dedup_by)
+            .chain(&mut self.received_at)
+            .filter(|name| *name == from)
+            .for_each(|name| to.clone_into(name));
     }
 
     /// The definition that follows this one in a table: the given one, if the

@@ -28,7 +28,7 @@ use arrow::datatypes::{
 
 use self::checks::{Check, checks_of};
 use self::clock::Clock;
-use crate::schema::{Column, ColumnType, Definition, TimeAxis, names};
+use crate::schema::{Column, ColumnType, Definition, Partition, TimeAxis, names};
 use crate::{Error, Result};
 
 /// Why [`Conform`] refuses a row: the codes of the `reason` column of `_quarantine`.
@@ -98,6 +98,7 @@ pub struct Conform {
     clock: Option<Clock>,
     checks: Vec<Check>,
     columns: Vec<Column>,
+    partition: Partition,
     /// The place of the column that says when a row was received.
     received_at: Option<usize>,
     unit: UnitColumns,
@@ -150,6 +151,7 @@ impl Conform {
             clock,
             checks: checks_of(&definition.columns)?,
             columns: definition.columns.clone(),
+            partition: definition.partition,
             received_at: received_at_place(definition)?,
             unit: unit.clone(),
         };
@@ -213,7 +215,7 @@ impl Conform {
             push_column(column, values, &mut arrays)?;
         }
         if let Some(times) = times {
-            times.push_arrays(&mut arrays)?;
+            times.push_arrays(self.partition, &mut arrays);
         }
         let columns = self.table.fields().iter().map(|field| {
             arrays.remove(field.name()).ok_or_else(|| {

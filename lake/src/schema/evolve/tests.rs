@@ -1,6 +1,7 @@
 use expect_test::{Expect, expect};
 
 use super::*;
+use crate::schema::axis_expr::parse_axis;
 
 fn column(name: &str, kind: &str) -> Column {
     Column::new(name, name, kind.parse().expect("a type"))
@@ -176,4 +177,33 @@ fn a_successor_keeps_what_is_stored() {
         other order: Conflict: table "s" has order of rows "", the definition has "n": it is fixed when a table is created; use another stream name
         fewer, strict: n
     "#]].assert_eq(&shown);
+}
+
+#[test]
+fn names_that_the_lake_takes_are_left_to_it() {
+    let columns = [
+        ("ts", "timestamp"),
+        ("time", "f64"),
+        ("date", "text"),
+        ("date_2", "text"),
+        ("month", "i64"),
+        ("_ingest_id", "i64"),
+    ];
+    let mut inferred = stream(Origin::Inferred, &columns);
+    inferred.time = parse_axis("ts", &inferred.columns).unwrap();
+    inferred.sort_by = vec!["date".to_owned(), "time".to_owned()];
+    let notices = inferred.leave_reserved_names();
+    inferred.check().expect("no name is taken twice");
+    let names: Vec<_> = inferred.columns.iter().map(|c| c.name.as_str()).collect();
+    let shown = format!("{names:?}\n{:?}\n{}", inferred.sort_by, notices.join("\n"));
+    expect![[""]].assert_eq(&shown);
+    assert_eq!(inferred.leave_reserved_names(), Vec::<String>::new());
+}
+
+/// The column that is the axis becomes the lake's column of that name.
+#[test]
+fn the_axis_keeps_its_name() {
+    let mut inferred = stream(Origin::Inferred, &[("time", "timestamp"), ("v", "f64")]);
+    inferred.time = parse_axis("time", &inferred.columns).unwrap();
+    assert_eq!(inferred.leave_reserved_names(), Vec::<String>::new());
 }

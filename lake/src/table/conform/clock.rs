@@ -17,7 +17,7 @@ use chrono::DateTime;
 use super::{Refusals, filtered, reason, shown};
 use crate::schema::time::calendar::{day_of_micros, first_of_month, year_of_day};
 use crate::schema::time::{MICROS_PER_DAY, TimeError, TimeReader, UtcInstant};
-use crate::schema::{AbsoluteTime, Column, ColumnType, TimeCode, names};
+use crate::schema::{AbsoluteTime, Column, ColumnType, Partition, TimeCode, names};
 use crate::{Error, Result};
 
 /// Reads the instants of a stream.
@@ -235,8 +235,9 @@ impl Times {
         self.cut.true_count() as u64
     }
 
-    /// `time`, and the columns that partitions are cut by.
-    pub(super) fn push_arrays(self, arrays: &mut HashMap<String, ArrayRef>) -> Result<()> {
+    /// `time`, `date`, and the column that partitions are cut by. `month` and
+    /// `year` are ours only then; else they may be columns of the source.
+    pub(super) fn push_arrays(self, partition: Partition, arrays: &mut HashMap<String, ArrayRef>) {
         let days = self
             .micros
             .values()
@@ -244,18 +245,24 @@ impl Times {
             .map(|micros| day_of_micros(*micros));
         let days: Vec<i64> = days.collect();
         let dates = Date32Array::from_iter_values(days.iter().map(|day| narrow(*day)));
-        let months = days.iter().map(|day| narrow(first_of_month(*day)));
-        let years = days.iter().map(|day| narrow(year_of_day(*day)));
         let micros: TimestampMicrosecondArray = self.micros.reinterpret_cast();
         let mut push = |name: &str, values: ArrayRef| arrays.insert(name.to_owned(), values);
         push(names::TIME, Arc::new(micros.with_timezone("UTC")));
         push(names::DATE, Arc::new(dates));
-        push(
-            names::MONTH,
-            Arc::new(Date32Array::from_iter_values(months)),
-        );
-        push(names::YEAR, Arc::new(Int32Array::from_iter_values(years)));
-        Ok(())
+        match partition {
+            Partition::Month => {
+                let months = days.iter().map(|day| narrow(first_of_month(*day)));
+                push(
+                    names::MONTH,
+                    Arc::new(Date32Array::from_iter_values(months)),
+                );
+            }
+            Partition::Year => {
+                let years = days.iter().map(|day| narrow(year_of_day(*day)));
+                push(names::YEAR, Arc::new(Int32Array::from_iter_values(years)));
+            }
+            Partition::Day | Partition::None => {}
+        }
     }
 }
 

@@ -148,6 +148,25 @@ fn segmented_clocks_stay_beside_the_time() {
     );
 }
 
+/// `month` and `year` are ours only where partitions are cut by them.
+#[test]
+fn a_column_of_the_source_keeps_its_values() {
+    let mut definition = stream(vec![
+        column("ms", ColumnType::I64),
+        column("month", ColumnType::Text),
+        column("year", ColumnType::I32),
+    ]);
+    definition.time = absolute(&["ms"], TimeCode::Millis);
+    let millis = Int64Array::from(vec![1_700_000_000_000]);
+    let months = StringArray::from(vec!["sol 12"]);
+    let years = arrow::array::Int32Array::from(vec![7]);
+    check(
+        &definition,
+        vec![array(millis), array(months), array(years)],
+        expect![[""]],
+    );
+}
+
 #[test]
 fn rules_of_columns_refuse_rows() {
     let mut required = column("name", ColumnType::Text);
