@@ -1,10 +1,10 @@
 //! Data files: layout, statistics, row hashes, names.
 //!
-//! Promises: a file that [`FileWriter::close`] returned is complete in the
+//! Promises: a file that [`ClosingFile::wait`] returned is complete in the
 //! store; its `sorting_columns` are true, because every batch is compared with
 //! the one before; its footer carries a hash of its rows that any rewrite must
 //! reproduce; the bounds given to the log are never narrower than the values.
-//! Memory is bounded by the row group being encoded and three upload parts.
+//! Memory is bounded by the rows of one row group and three upload parts.
 //!
 //! Refuses: partition columns inside a data file (they live in its path), a
 //! batch that breaks the declared order, and a column type without a row hash.
@@ -16,6 +16,7 @@ mod hash;
 mod order;
 mod partition;
 mod read;
+mod row_group;
 mod sink;
 mod stats;
 mod writer;
@@ -28,8 +29,9 @@ pub use hash::{RowHash, row_hash};
 pub(crate) use order::{ORDER, OrderCheck};
 pub use partition::{HIVE_NULL, file_name, partition_path, partition_text};
 pub use read::{Footer, hash_file, read_footer};
+pub(crate) use sink::UPLOAD_BYTES;
 pub use writer::{
-    FileWriter, TAG_AXIS_MAX, TAG_AXIS_MIN, TAG_ROW_HASH, TAG_SORT, Target, Tier, WriteOptions,
-    WrittenFile,
+    ClosingFile, FileWriter, TAG_AXIS_MAX, TAG_AXIS_MIN, TAG_ROW_HASH, TAG_SORT, Target, Tier,
+    WriteOptions, WrittenFile,
 };
 pub(crate) use writer::{batch_bytes, check_columns};

@@ -8,6 +8,7 @@ use object_store::buffered::BufWriter;
 use object_store::path::Path;
 use tokio::io::AsyncWriteExt;
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 use crate::Result;
 
@@ -15,6 +16,8 @@ use crate::Result;
 const PART_BYTES: usize = 5 << 20;
 /// Parts on their way at once, beside the one being filled.
 const PARTS_IN_FLIGHT: usize = 2;
+/// The most that one upload holds in memory.
+pub(crate) const UPLOAD_BYTES: usize = (PARTS_IN_FLIGHT + 1) * PART_BYTES;
 
 /// Bytes of one object on their way to the store. A small object is one PUT,
 /// a larger one a multipart upload that holds at most three parts in memory.
@@ -35,14 +38,16 @@ impl ObjectSink {
         }
     }
 
-    /// Returns when the store has acknowledged the whole object.
-    pub(super) fn complete(&mut self) -> Result<()> {
+    /// Sends the rest; the task ends when the store has acknowledged the whole object.
+    pub(super) fn complete(&mut self) -> Result<JoinHandle<Result<()>>> {
         let mut upload = self
             .upload
             .take()
             .ok_or_else(|| store_error(upload_is_over()))?;
-        let done = self.runtime.block_on(upload.shutdown());
-        done.map_err(|e| store_error(e).context("complete the upload of a data file"))
+        Ok(self.runtime.spawn(async move {
+            let done = upload.shutdown().await;
+            done.map_err(|e| store_error(e).context("complete the upload of a data file"))
+        }))
     }
 
     /// Gives the upload up; the object never becomes visible.

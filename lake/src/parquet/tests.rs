@@ -289,7 +289,7 @@ impl Lake {
         for batch in batches {
             writer.write(batch)?;
         }
-        writer.close()
+        writer.close()?.wait()
     }
 
     fn bytes(&self) -> bytes::Bytes {
@@ -611,7 +611,7 @@ fn a_file_has_the_declared_layout() {
     let target = lake.target();
     let mut writer = FileWriter::create(&target, "a=1/f.parquet", rows.schema(), options).unwrap();
     writer.write(&encoded.unwrap()).unwrap();
-    let file = writer.close().unwrap();
+    let file = writer.close().unwrap().wait().unwrap();
 
     let metadata = lake.metadata();
     let groups = metadata.row_groups().iter().map(|g| g.num_rows());

@@ -9,20 +9,21 @@ use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use object_store::ObjectStore;
 use object_store::path::Path;
-use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{KeyValue, ParquetMetaData, SortingColumn};
+use parquet::file::metadata::{ParquetMetaData, SortingColumn};
 use parquet::file::properties::{
     EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion,
 };
 use parquet::schema::types::ColumnPath;
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 use super::encoding::EncodingPlan;
 use super::hash::{RowHash, row_hash};
 use super::order::OrderCheck;
 use super::read::{KEY_ROW_HASH, KEY_ROWS};
+use super::row_group::RowGroups;
 use super::sink::{ObjectSink, store_error};
 use super::stats::{exact_bounds, file_stats, leaf_places};
 use crate::log::{FileStats, NewFile};
@@ -46,8 +47,6 @@ const COLUMN_INDEX_BYTES: usize = 64;
 /// Rows, or bytes if they come first, that are looked at before encodings are chosen.
 const SAMPLE_ROWS: usize = 32 << 10;
 const SAMPLE_BYTES: usize = 8 << 20;
-/// Bytes handed to the encoder at once; between two slices a row group can end.
-const SLICE_BYTES: usize = 1 << 20;
 
 /// How long a file is meant to live; decides how hard it is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -120,7 +119,7 @@ pub struct WriteOptions {
     pub key_values: BTreeMap<String, String>,
     /// Encodings chosen for an earlier file of the same rows; by sampling if `None`.
     pub encodings: Option<Arc<EncodingPlan>>,
-    /// Encoded bytes after which a row group ends, if below 64 MiB.
+    /// Bytes of rows in memory after which a row group ends, if below 64 MiB.
     pub row_group_bytes: Option<usize>,
 }
 
@@ -157,6 +156,36 @@ impl WrittenFile {
     }
 }
 
+/// A data file whose last bytes are on their way to the store.
+pub struct ClosingFile {
+    file: WrittenFile,
+    upload: JoinHandle<Result<()>>,
+    runtime: Handle,
+}
+
+impl ClosingFile {
+    /// The file as it will be.
+    pub fn file(&self) -> &WrittenFile {
+        &self.file
+    }
+
+    /// Returns when the store has acknowledged the file. Blocks.
+    pub fn wait(self) -> Result<WrittenFile> {
+        let done = self.runtime.block_on(self.upload);
+        done.map_err(|e| Error::internal(format!("the upload of a data file stopped: {e}")))?
+            .map_err(|e| e.context(format!("close {}", self.file.path)))?;
+        Ok(self.file)
+    }
+}
+
+impl fmt::Debug for ClosingFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClosingFile")
+            .field("file", &self.file)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Writes one file. Dropping it without [`FileWriter::close`] leaves no file;
 /// parts that a store holds of it are given up by [`FileWriter::abort`] only.
 pub struct FileWriter {
@@ -178,7 +207,7 @@ enum State {
         rows: usize,
         bytes: usize,
     },
-    Encoding(Box<ArrowWriter<ObjectSink>>),
+    Encoding(Box<RowGroups>),
     Failed,
 }
 
@@ -265,16 +294,16 @@ impl FileWriter {
                 }
                 Ok(())
             }
-            State::Encoding(writer) => encode(writer, batch),
+            State::Encoding(groups) => groups.write(batch).map_err(write_error),
             State::Failed => Err(failed()),
         }
     }
 
-    /// Bytes of the file so far: sent, and encoded but not yet sent. Rows
+    /// Bytes of the file so far: sent, and an estimate of what waits. Rows
     /// that wait for the choice of encodings, at most 8 MiB, do not count yet.
     pub fn bytes_written(&self) -> usize {
         match &self.state {
-            State::Encoding(writer) => writer.bytes_written() + writer.in_progress_size(),
+            State::Encoding(groups) => groups.bytes_written(),
             State::Sampling { .. } | State::Failed => 0,
         }
     }
@@ -285,40 +314,44 @@ impl FileWriter {
         self.options.encodings.clone()
     }
 
-    /// Completes the file. When this returns, the store has acknowledged it.
-    pub fn close(mut self) -> Result<WrittenFile> {
+    /// Encodes what is left and sends it; [`ClosingFile::wait`] says when the
+    /// store has acknowledged the file.
+    pub fn close(mut self) -> Result<ClosingFile> {
         let path = self.path.clone();
         self.try_close()
             .map_err(|e| e.context(format!("close {path}")))
     }
 
-    fn try_close(&mut self) -> Result<WrittenFile> {
+    fn try_close(&mut self) -> Result<ClosingFile> {
         self.begin_encoding()?;
-        let State::Encoding(mut writer) = std::mem::replace(&mut self.state, State::Failed) else {
+        let State::Encoding(mut groups) = std::mem::replace(&mut self.state, State::Failed) else {
             return Err(failed());
         };
         for (key, value) in self.footer_entries() {
-            writer.append_key_value_metadata(KeyValue::new(key, value));
+            groups.append_key_value(key, value);
         }
-        let metadata = writer.finish().map_err(write_error)?;
-        let size = writer.bytes_written() as u64;
-        writer.inner_mut().complete()?;
-        self.written(&metadata, size)
+        let metadata = groups.finish().map_err(write_error)?;
+        let file = self.written(&metadata, groups.size() as u64)?;
+        Ok(ClosingFile {
+            upload: groups.sink().complete()?,
+            runtime: self.target.runtime.clone(),
+            file,
+        })
     }
 
     /// Gives the file up; nothing becomes visible in the store.
     pub fn abort(mut self) -> Result<()> {
         match std::mem::replace(&mut self.state, State::Failed) {
             State::Sampling { mut sink, .. } => sink.abort(),
-            State::Encoding(mut writer) => writer.inner_mut().abort(),
+            State::Encoding(mut groups) => groups.sink().abort(),
             State::Failed => Ok(()),
         }
     }
 
     /// Lets go of what is buffered, without a word to the store.
     fn forget(&mut self) {
-        if let State::Encoding(mut writer) = std::mem::replace(&mut self.state, State::Failed) {
-            writer.inner_mut().forget();
+        if let State::Encoding(mut groups) = std::mem::replace(&mut self.state, State::Failed) {
+            groups.sink().forget();
         }
     }
 
@@ -337,24 +370,23 @@ impl FileWriter {
         let properties = self.properties(&plan)?;
         self.options.encodings = Some(plan);
         let schema = Arc::clone(&self.schema);
-        let mut writer =
-            ArrowWriter::try_new(*sink, schema, Some(properties)).map_err(write_error)?;
+        let group_bytes = self.options.row_group_bytes.unwrap_or(ROW_GROUP_BYTES);
+        let group_bytes = group_bytes.clamp(1, ROW_GROUP_BYTES);
+        let mut groups =
+            RowGroups::new(*sink, schema, properties, group_bytes).map_err(write_error)?;
         for batch in &batches {
-            encode(&mut writer, batch)?;
+            groups.write(batch).map_err(write_error)?;
         }
-        self.state = State::Encoding(Box::new(writer));
+        self.state = State::Encoding(Box::new(groups));
         Ok(())
     }
 
     fn properties(&self, plan: &EncodingPlan) -> Result<WriterProperties> {
         let level = ZstdLevel::try_new(self.options.tier.zstd_level())?;
-        let row_group_bytes = self.options.row_group_bytes.unwrap_or(ROW_GROUP_BYTES);
         let builder = WriterProperties::builder()
             .set_writer_version(WriterVersion::PARQUET_1_0)
             .set_created_by(concat!("downlake ", env!("CARGO_PKG_VERSION")).to_owned())
             .set_compression(Compression::ZSTD(level))
-            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-            .set_max_row_group_bytes(Some(row_group_bytes.clamp(1, ROW_GROUP_BYTES)))
             .set_data_page_row_count_limit(PAGE_ROWS)
             .set_data_page_size_limit(PAGE_BYTES)
             .set_statistics_enabled(EnabledStatistics::Page)
@@ -499,18 +531,6 @@ fn sorted_places(schema: &SchemaRef, options: &WriteOptions) -> Vec<usize> {
     names
         .filter_map(|name| schema.index_of(name).ok())
         .collect()
-}
-
-/// Encodes a batch in slices, so that a row group can end inside of it.
-fn encode(writer: &mut ArrowWriter<ObjectSink>, batch: &RecordBatch) -> Result<()> {
-    let rows = batch.num_rows();
-    let row_bytes = batch_bytes(batch) / rows.max(1);
-    let step = (SLICE_BYTES / row_bytes.max(1)).max(1);
-    for start in (0..rows).step_by(step) {
-        let slice = batch.slice(start, step.min(rows - start));
-        writer.write(&slice).map_err(write_error)?;
-    }
-    Ok(())
 }
 
 /// Bytes of the rows themselves, also where they are a part of larger buffers.

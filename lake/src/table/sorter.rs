@@ -8,8 +8,8 @@
 //! Memory is split: half of the budget for rows that wait, their sort keys and
 //! their order (or for the runs being merged), a quarter for the row group
 //! being encoded, the rest for one chunk on its way. Beside the budget there
-//! are the batch being pushed, which is the caller's, up to three upload parts
-//! of 5 MiB, and the encoders' fixed tables (some 10 KiB a column). The
+//! are the batch being pushed, which is the caller's, up to six upload parts
+//! of 5 MiB, and the encoders' fixed tables (some 20 KiB a column). The
 //! smallest unit is a row: a single row larger than the budget still passes.
 //!
 //! Files go to the lake as they fill. Until [`SortedWriter::finish`] returns
@@ -168,13 +168,8 @@ impl SortedWriter {
     /// Where it fails, files written so far are deleted as by
     /// [`SortedWriter::abort`], so that a full disk is not left full.
     pub fn finish(mut self) -> Result<Vec<WrittenFile>> {
-        if let Err(error) = self.guarded(Self::try_finish) {
-            if let Err(left) = self.output.abort() {
-                tracing::warn!(error = %left, "files of a failed write stay as orphans");
-            }
-            return Err(error);
-        }
-        self.output.into_files()
+        let finished = self.guarded(Self::try_finish);
+        self.output.into_files(finished)
     }
 
     /// Gives up: deletes the files written so far, which nobody has seen.

@@ -1,6 +1,7 @@
-//! Sorted rows to files: one open at a time, cut at partitions and at a size.
+//! Sorted rows to files: one open at a time, cut at partitions and at a size,
+//! while the store acknowledges those before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -12,12 +13,14 @@ use object_store::ObjectStoreExt;
 use super::SorterSpec;
 use crate::Result;
 use crate::parquet::{
-    EncodingPlan, FileWriter, WriteOptions, WrittenFile, batch_bytes, file_name, partition_path,
-    partition_text,
+    ClosingFile, EncodingPlan, FileWriter, UPLOAD_BYTES, WriteOptions, WrittenFile, batch_bytes,
+    file_name, partition_path, partition_text,
 };
 
 /// Rows of a file from which the encodings it chose are good for others.
 const TELLING_ROWS: u64 = 4096;
+/// Files that end at the same time.
+const CLOSING_MAX: usize = 16;
 /// A file is looked at this often on its way to its target size.
 const LOOKS_PER_FILE: usize = 16;
 
@@ -29,6 +32,7 @@ pub(super) struct Output {
     data_schema: SchemaRef,
     open: Option<OpenFile>,
     encodings: Option<Arc<EncodingPlan>>,
+    closing: VecDeque<ClosingFile>,
     files: Vec<WrittenFile>,
 }
 
@@ -57,6 +61,7 @@ impl Output {
             data_schema,
             open: None,
             encodings: None,
+            closing: VecDeque::new(),
             files: Vec::new(),
         })
     }
@@ -78,23 +83,57 @@ impl Output {
         Ok(())
     }
 
-    /// Completes the open file, if there is one.
+    /// Ends the open file, if there is one. The next can begin before the
+    /// store has acknowledged it: a disk syncs many files as fast as one.
     pub(super) fn end_file(&mut self) -> Result<()> {
         let Some(open) = self.open.take() else {
             return Ok(());
         };
         let encodings = open.writer.encodings();
-        let file = open.writer.close()?;
-        if self.encodings.is_none() && file.rows >= TELLING_ROWS {
+        let closing = open.writer.close()?;
+        if self.encodings.is_none() && closing.file().rows >= TELLING_ROWS {
             self.encodings = encodings;
         }
-        self.files.push(file);
+        self.closing.push_back(closing);
+        while self.closing.len() > CLOSING_MAX || self.closing_bytes() > UPLOAD_BYTES {
+            self.await_oldest()?;
+        }
         Ok(())
     }
 
-    pub(super) fn into_files(mut self) -> Result<Vec<WrittenFile>> {
+    /// Bytes that uploads which are not acknowledged hold at most.
+    fn closing_bytes(&self) -> usize {
+        let held = |c: &ClosingFile| usize::try_from(c.file().size).unwrap_or(usize::MAX);
+        self.closing.iter().map(|c| held(c).min(UPLOAD_BYTES)).sum()
+    }
+
+    fn await_oldest(&mut self) -> Result<()> {
+        if let Some(closing) = self.closing.pop_front() {
+            self.files.push(closing.wait()?);
+        }
+        Ok(())
+    }
+
+    /// All files, each complete in the store, if the work before succeeded;
+    /// else, or if they cannot be completed, none of them.
+    pub(super) fn into_files(mut self, before: Result<()>) -> Result<Vec<WrittenFile>> {
+        match before.and_then(|()| self.complete()) {
+            Ok(()) => Ok(self.files),
+            Err(error) => {
+                if let Err(left) = self.abort() {
+                    tracing::warn!(error = %left, "files of a failed write stay as orphans");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn complete(&mut self) -> Result<()> {
         self.end_file()?;
-        Ok(self.files)
+        while !self.closing.is_empty() {
+            self.await_oldest()?;
+        }
+        Ok(())
     }
 
     /// Deletes what was written. The first failure is reported, after all
@@ -104,8 +143,11 @@ impl Output {
             Some(open) => open.writer.abort(),
             None => Ok(()),
         };
+        // Of an upload that fails nothing becomes visible.
+        let closed = self.closing.drain(..).filter_map(|c| c.wait().ok());
+        let files: Vec<_> = self.files.drain(..).chain(closed).collect();
         let target = &self.spec.target;
-        for file in &self.files {
+        for file in files {
             let location = target.location(&file.path)?;
             let deleted = target.runtime.block_on(target.objects.delete(&location));
             outcome = outcome.and(deleted.map_err(Into::into));
