@@ -79,7 +79,7 @@ enumeration = { 1 = "on", 0 = "off", -1 = "unknown" }
 const RELATIVE: &str = r#"
 stream = "run"
 time = { axis = "relative", column = "t", unit = "s", run_key = "_ingest_id" }
-column = [{ name = "t", type = "f64" }, { name = "mode", type = "text", valid = ["a", "b"] }]
+column = [{ name = "t", type = "f64" }, { name = "mode", type = "text" }]
 "#;
 
 /// Axes over the columns of [`EVERYTHING`] and [`RELATIVE`].
@@ -88,7 +88,7 @@ const AXES: [&str; 7] = [
     "at",
     "cds(DAY, MSEC, epoch='2000-01-01T00:00:00Z', scale=tai)",
     "seconds(\"Pc (bar)\")",
-    "cuc(day, msec, fraction_bits=8)",
+    "cuc(day, msec, fraction_bits=8, epoch=1980-01-06)",
     "relative(t, s, run=mode)",
     "iso(mode)",
 ];
