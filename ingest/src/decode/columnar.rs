@@ -2,8 +2,9 @@
 //!
 //! Shared by the formats whose files carry typed columns. Promises: a column
 //! is found by its source name, or by the name it folds to; every value keeps
-//! its meaning to the last bit, or goes to the column's siblings, or its row
-//! is refused; columns the input lacks are NULL; rows keep their order.
+//! its meaning to the last bit (in a float column of fewer bits: is the nearest
+//! of its numbers), or goes to the column's siblings, or its row is refused;
+//! columns the input lacks are NULL; rows keep their order.
 //! Refuses to cast a number into a timestamp or text into bytes, since the
 //! file does not say the unit or the code.
 //!

@@ -5,7 +5,9 @@
 //! skipped; that rows have exactly the columns of the definition; and that
 //! memory stays bounded by [`DecodeOptions`], whatever the input holds. It
 //! refuses to guess: a value that does not fit its column is never wrapped,
-//! rounded away or dropped in silence. It opens nothing by name and never panics.
+//! rounded away or dropped in silence. One rule holds for floats in every
+//! format: a column takes the nearest of its numbers, and no finite number
+//! becomes infinite. A decoder opens nothing by name and never panics.
 
 mod arrow_ipc;
 mod batch;

@@ -7,9 +7,13 @@
 //! and types that are not supported, and pages larger than a limit.
 //!
 //! Read as the format's specification says: timestamps without a zone are UTC
-//! (with a notice), INT96 is an instant in microseconds, legacy lists are
-//! lists, byte arrays without an annotation are binary.
+//! (with a notice), legacy lists are lists, byte arrays without an annotation
+//! are binary. INT96 is a timestamp: inferred in nanoseconds where a value has
+//! digits below the microsecond, else in microseconds; under a definition, a
+//! value that its column cannot hold to the last digit is refused.
 
+mod footer;
+mod int96;
 mod pages;
 mod thrift;
 
@@ -18,7 +22,7 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
-use arrow::datatypes::{DataType, FieldRef, Fields, Schema, TimeUnit};
+use arrow::datatypes::{DataType, FieldRef, Fields, Schema};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use downlake_lake::schema::Definition;
@@ -27,13 +31,10 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
 };
 use parquet::arrow::{FieldLevels, ProjectionMask, parquet_to_arrow_field_levels};
-use parquet::basic::Type as Physical;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{
-    PageIndexPolicy, ParquetMetaData, ParquetStatisticsPolicy, RowGroupMetaData,
-};
-use parquet::file::reader::{ChunkReader, Length};
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 
+use self::footer::Footer;
 use self::pages::GuardedRowGroup;
 use super::columnar::{BatchSource, ColumnarDecoder, infer_schema};
 use super::{Access, DecodeOptions, Decoder, Format, InferOptions, Input};
@@ -53,18 +54,16 @@ pub(super) static FORMAT: Format = Format {
 const MAGIC: &[u8] = b"PAR1";
 const MAGIC_ENCRYPTED: &[u8] = b"PARE";
 
-/// The magic bytes and the length of the metadata at a file's end.
-const TAIL: usize = 8;
-
-/// Longer metadata is refused, in bytes: it is held whole.
-const METADATA_LIMIT: u64 = 256 << 20;
-
 /// No batch is read with more rows, whatever the options allow.
 const ROWS_LIMIT: usize = 1 << 16;
 
+/// The size of a batch where no option says it, in bytes.
+const BATCH_BYTES: usize = 8 << 20;
+
 fn infer(input: Input, options: &InferOptions) -> Result<Inferred> {
     let file = ParquetFile::open(input, &options.source)?;
-    infer_schema(&file.schema, &options.source, file.rows())
+    let fine = fine_int96(&file, options.records.unwrap_or(u64::MAX))?;
+    infer_schema(&file.schema(&fine), &options.source, file.rows())
 }
 
 fn open(
@@ -73,56 +72,76 @@ fn open(
     options: &DecodeOptions,
 ) -> Result<Box<dyn Decoder>> {
     let file = ParquetFile::open(input, &options.source)?;
-    let schema = file.schema.clone();
-    let batches = RowGroupBatches {
-        file,
-        batch_rows: options.batch_rows.clamp(1, ROWS_LIMIT),
-        batch_bytes: options.batch_bytes,
-        next_row_group: 0,
-        reader: None,
-        failed: false,
-    };
+    // The unit of INT96 is that of each batch: it is no matter of the schema.
+    let leaves = vec![false; file.int96.len()];
+    let schema = file.schema(&leaves);
+    let mut batches = RowGroupBatches::all_columns(file)?;
+    batches.batch_rows = options.batch_rows.clamp(1, ROWS_LIMIT);
+    batches.batch_bytes = options.batch_bytes;
     Ok(Box::new(ColumnarDecoder::new(
         batches, &schema, definition, options,
     )?))
 }
 
+/// Which leaves are INT96 with digits below the microsecond, by their values:
+/// nothing else in a file says it.
+fn fine_int96(file: &ParquetFile, records: u64) -> Result<Vec<bool>> {
+    let mut fine = vec![false; file.int96.len()];
+    let leaves: Vec<usize> = (0..fine.len()).filter(|leaf| file.int96[*leaf]).collect();
+    if leaves.is_empty() {
+        return Ok(fine);
+    }
+    let mut found = vec![false; leaves.len()];
+    let mut batches = RowGroupBatches::int96_alone(file.clone(), &leaves)?;
+    let mut rows = 0;
+    while rows < records {
+        let Some(batch) = batches.next_batch()? else {
+            break;
+        };
+        rows += batch.num_rows() as u64;
+        int96::note_fine(&batch, &mut found);
+    }
+    for (leaf, found) in leaves.into_iter().zip(found) {
+        fine[leaf] = found;
+    }
+    Ok(fine)
+}
+
 /// An open file and what its footer says.
+#[derive(Clone)]
 struct ParquetFile {
     file: Arc<File>,
     source: String,
     metadata: Arc<ParquetMetaData>,
-    schema: Schema,
-    levels: FieldLevels,
+    /// The columns, with INT96 as bytes.
+    fields: Fields,
+    /// Which leaves of the columns are INT96.
+    int96: Vec<bool>,
 }
 
 impl ParquetFile {
     fn open(input: Input, source: &str) -> Result<Self> {
         let file = Arc::new(input.into_file()?);
         guarded(source, || {
-            check_footer(&file, source)?;
-            let failed = |error| reader_error(source, error);
-            // Reading from start to end needs no index and no statistics, and
-            // some writers put fields of their own where statistics belong.
-            let options = ArrowReaderOptions::new()
-                .with_page_index_policy(PageIndexPolicy::Skip)
-                .with_column_stats_policy(ParquetStatisticsPolicy::SkipAll)
-                .with_size_stats_policy(ParquetStatisticsPolicy::SkipAll);
-            let footer = ArrowReaderMetadata::load(&*file, options).map_err(failed)?;
-            let metadata = Arc::clone(footer.metadata());
-            let fields = bounded_fields(footer.schema().fields(), &metadata);
-            let descriptor = metadata.file_metadata().schema_descr();
-            let levels =
-                parquet_to_arrow_field_levels(descriptor, ProjectionMask::all(), Some(&fields))
-                    .map_err(failed)?;
+            let Footer { metadata, int96 } = Footer::read(&file, source)?;
+            let metadata = Arc::new(metadata);
+            let options = ArrowReaderOptions::new();
+            let arrow = ArrowReaderMetadata::try_new(Arc::clone(&metadata), options)
+                .map_err(|error| reader_error(source, error))?;
+            let fields = map_leaves(arrow.schema().fields(), &mut bounded_leaf);
             Ok(ParquetFile {
                 file: Arc::clone(&file),
                 source: source.to_owned(),
                 metadata,
-                schema: Schema::new(fields),
-                levels,
+                fields,
+                int96,
             })
         })
+    }
+
+    /// The columns as tables take them.
+    fn schema(&self, fine: &[bool]) -> Schema {
+        Schema::new(int96::timestamps(&self.fields, &self.int96, fine))
     }
 
     fn rows(&self) -> u64 {
@@ -133,96 +152,61 @@ impl ParquetFile {
     }
 }
 
-/// The metadata is walked once before the Parquet crate reserves memory by
-/// the counts in it.
-fn check_footer(file: &File, source: &str) -> Result<()> {
-    let broken =
-        |why: &str| Error::corrupt(format!("{source} is not a readable Parquet file: {why}"));
-    let size = file.len();
-    let tail_at = size
-        .checked_sub(TAIL as u64)
-        .ok_or_else(|| broken("it is shorter than a footer"))?;
-    let tail = file
-        .get_bytes(tail_at, TAIL)
-        .map_err(|error| reader_error(source, error))?;
-    let (length, magic) = tail.split_at(4);
-    if magic == MAGIC_ENCRYPTED {
-        return Err(encrypted(source));
-    }
-    if magic != MAGIC {
-        return Err(broken("it does not end in \"PAR1\"; is it cut off?"));
-    }
-    let length = length.try_into().map_or(0, u32::from_le_bytes);
-    let start = tail_at
-        .checked_sub(u64::from(length))
-        .ok_or_else(|| broken("its metadata is longer than the file"))?;
-    if u64::from(length) > METADATA_LIMIT {
-        return Err(Error::new(
-            ErrorKind::Limit,
-            format!("{source} has {length} bytes of metadata, above the limit of {METADATA_LIMIT}"),
-        ));
-    }
-    let metadata = file
-        .get_bytes(start, length as usize)
-        .map_err(|error| reader_error(source, error))?;
-    // Files with a readable footer say in its field 8 how columns are encrypted.
-    let mut is_encrypted = false;
-    thrift::walk(&metadata, &mut |path, _| is_encrypted |= path == [8])
-        .map_err(|_| broken("its metadata does not end where it says"))?;
-    if is_encrypted {
-        return Err(encrypted(source));
-    }
-    Ok(())
-}
-
 /// The fields with layouts that share what they repeat, so that one long
-/// value in a dictionary does not grow with each row that names it, and with
-/// INT96 in microseconds, whose range covers every date that writers have.
-fn bounded_fields(fields: &Fields, metadata: &ParquetMetaData) -> Fields {
-    let descriptor = metadata.file_metadata().schema_descr();
-    let mut leaves = descriptor
-        .columns()
-        .iter()
-        .map(|column| column.physical_type());
-    bounded(fields, &mut leaves)
+/// value in a dictionary does not grow with each row that names it.
+fn bounded_leaf(leaf: &DataType) -> DataType {
+    match leaf {
+        DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
+        DataType::Binary | DataType::LargeBinary => DataType::BinaryView,
+        DataType::Dictionary(_, values) => bounded_leaf(values),
+        other => other.clone(),
+    }
 }
 
-fn bounded(fields: &Fields, leaves: &mut dyn Iterator<Item = Physical>) -> Fields {
-    let field = |field: &FieldRef| bounded_field(field, leaves);
-    fields.iter().map(field).collect()
+/// The fields with other types for their leaves, which come in order.
+fn map_leaves(fields: &Fields, leaf: &mut dyn FnMut(&DataType) -> DataType) -> Fields {
+    let fields = fields.iter().map(|field| map_field(field, leaf));
+    fields.collect()
 }
 
-fn bounded_field(field: &FieldRef, leaves: &mut dyn Iterator<Item = Physical>) -> FieldRef {
-    let data_type = match field.data_type() {
-        DataType::Struct(fields) => DataType::Struct(bounded(fields, leaves)),
-        DataType::List(element) => DataType::List(bounded_field(element, leaves)),
-        DataType::LargeList(element) => DataType::LargeList(bounded_field(element, leaves)),
-        DataType::FixedSizeList(element, n) => {
-            DataType::FixedSizeList(bounded_field(element, leaves), *n)
-        }
-        DataType::ListView(element) => DataType::ListView(bounded_field(element, leaves)),
-        DataType::LargeListView(element) => DataType::LargeListView(bounded_field(element, leaves)),
-        DataType::Map(entries, sorted) => DataType::Map(bounded_field(entries, leaves), *sorted),
-        leaf => bounded_leaf(leaf, leaves.next()),
+fn map_field(field: &FieldRef, leaf: &mut dyn FnMut(&DataType) -> DataType) -> FieldRef {
+    let from = field.data_type();
+    let data_type = if is_nested(from) {
+        map_children(from, &mut |child| map_field(child, leaf))
+    } else {
+        leaf(from)
     };
     Arc::new(field.as_ref().clone().with_data_type(data_type))
 }
 
-fn bounded_leaf(leaf: &DataType, physical: Option<Physical>) -> DataType {
-    match leaf {
-        DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
-        DataType::Binary | DataType::LargeBinary => DataType::BinaryView,
-        DataType::Dictionary(_, values) => bounded_leaf(values, physical),
-        DataType::Timestamp(_, zone) if physical == Some(Physical::INT96) => {
-            DataType::Timestamp(TimeUnit::Microsecond, zone.clone())
-        }
-        other => other.clone(),
+fn is_nested(data_type: &DataType) -> bool {
+    use DataType as T;
+    matches!(data_type, T::Struct(_) | T::Map(..) | T::FixedSizeList(..))
+        || matches!(data_type, T::List(_) | T::LargeList(_))
+        || matches!(data_type, T::ListView(_) | T::LargeListView(_))
+}
+
+/// The type with other fields for its children; a leaf stays.
+fn map_children(data_type: &DataType, map: &mut dyn FnMut(&FieldRef) -> FieldRef) -> DataType {
+    use DataType as T;
+    match data_type {
+        T::Struct(fields) => T::Struct(fields.iter().map(map).collect()),
+        T::List(element) => T::List(map(element)),
+        T::LargeList(element) => T::LargeList(map(element)),
+        T::FixedSizeList(element, n) => T::FixedSizeList(map(element), *n),
+        T::ListView(element) => T::ListView(map(element)),
+        T::LargeListView(element) => T::LargeListView(map(element)),
+        T::Map(entries, sorted) => T::Map(map(entries), *sorted),
+        leaf => leaf.clone(),
     }
 }
 
 /// The batches of a file, row group by row group.
 struct RowGroupBatches {
     file: ParquetFile,
+    levels: FieldLevels,
+    /// Which leaves of `levels` are INT96.
+    int96: Vec<bool>,
     batch_rows: usize,
     batch_bytes: usize,
     next_row_group: usize,
@@ -252,11 +236,40 @@ impl BatchSource for RowGroupBatches {
 }
 
 impl RowGroupBatches {
+    fn all_columns(file: ParquetFile) -> Result<Self> {
+        let int96 = file.int96.clone();
+        RowGroupBatches::new(file, ProjectionMask::all(), int96)
+    }
+
+    fn int96_alone(file: ParquetFile, leaves: &[usize]) -> Result<Self> {
+        let schema = file.metadata.file_metadata().schema_descr();
+        let mask = ProjectionMask::leaves(schema, leaves.iter().copied());
+        RowGroupBatches::new(file, mask, vec![true; leaves.len()])
+    }
+
+    fn new(file: ParquetFile, mask: ProjectionMask, int96: Vec<bool>) -> Result<Self> {
+        let schema = file.metadata.file_metadata().schema_descr();
+        let levels = guarded(&file.source, || {
+            parquet_to_arrow_field_levels(schema, mask, Some(&file.fields))
+                .map_err(|error| reader_error(&file.source, error))
+        })?;
+        Ok(RowGroupBatches {
+            file,
+            levels,
+            int96,
+            batch_rows: ROWS_LIMIT,
+            batch_bytes: BATCH_BYTES,
+            next_row_group: 0,
+            reader: None,
+            failed: false,
+        })
+    }
+
     fn read(&mut self) -> Result<Option<RecordBatch>> {
         loop {
             if let Some(open) = &mut self.reader {
                 if let Some(batch) = open.next(&self.file.source)? {
-                    return Ok(Some(batch));
+                    return Ok(Some(int96::resolve(batch, &self.int96)?));
                 }
                 self.reader = None;
             }
@@ -280,13 +293,9 @@ impl RowGroupBatches {
             over_limit: Arc::clone(&over_limit),
         };
         let rows = self.rows_per_batch(row_group);
-        let reader = ParquetRecordBatchReader::try_new_with_row_groups(
-            &self.file.levels,
-            &guarded,
-            rows,
-            None,
-        )
-        .map_err(|error| reader_error(source, error))?;
+        let reader =
+            ParquetRecordBatchReader::try_new_with_row_groups(&self.levels, &guarded, rows, None)
+                .map_err(|error| reader_error(source, error))?;
         Ok(OpenRowGroup {
             reader,
             rows_left: u64::try_from(row_group.num_rows()).unwrap_or(0),
@@ -347,12 +356,6 @@ fn check_row_group(row_group: &RowGroupMetaData, source: &str) -> Result<()> {
         )));
     }
     Ok(())
-}
-
-fn encrypted(source: &str) -> Error {
-    Error::invalid(format!(
-        "{source} is encrypted, which is not supported; decrypt it first"
-    ))
 }
 
 fn reader_error(source: &str, error: ParquetError) -> Error {

@@ -10,6 +10,7 @@
 //! * timestamps: ISO 8601 calendar dates with time, UTC where no zone is said
 //! * durations: whole microseconds
 
+use arrow::datatypes::{ArrowPrimitiveType, Float16Type};
 use downlake_lake::schema::ColumnType;
 use downlake_lake::schema::time::{
     MICROS_PER_DAY, TimeError, UtcInstant, looks_like_timestamp, parse_iso,
@@ -29,8 +30,8 @@ pub(crate) enum Fault {
 /// The largest whole number up to which doubles hold every one.
 const EXACT_IN_DOUBLE: f64 = 9_007_199_254_740_992.0;
 
-/// The largest finite half-precision number (IEEE 754 binary16).
-const HALF_MAX: f64 = 65_504.0;
+/// Half precision (IEEE 754 binary16).
+type Half = <Float16Type as ArrowPrimitiveType>::Native;
 
 pub(crate) fn boolean(text: &[u8]) -> Result<bool, Fault> {
     if text.eq_ignore_ascii_case(b"true") || text == b"1" {
@@ -127,12 +128,17 @@ pub(crate) fn double(text: &[u8]) -> Result<f64, Fault> {
     finite_or_said(value, value.is_infinite(), text)
 }
 
-/// A number of a single or half precision column, rounded to single.
+/// The nearest number of a single or half precision column.
 pub(crate) fn single(kind: &ColumnType, text: &[u8]) -> Result<f32, Fault> {
     let text = as_text(text)?;
-    let value: f32 = text.parse().map_err(|_| Fault::Type)?;
-    let beyond_half = *kind == ColumnType::F16 && f64::from(value.abs()) > HALF_MAX;
-    finite_or_said(value, value.is_infinite() || beyond_half, text)
+    let value: f32 = match kind {
+        ColumnType::F16 => {
+            let value: f64 = text.parse().map_err(|_| Fault::Type)?;
+            Half::from_f64(value).to_f32()
+        }
+        _ => text.parse().map_err(|_| Fault::Type)?,
+    };
+    finite_or_said(value, value.is_infinite(), text)
 }
 
 /// Infinity is a value only where the text says so.

@@ -1,8 +1,8 @@
 //! Broken inputs for every format: no panic, no runaway memory, no lost record.
 //!
 //! A loop takes a small valid input, breaks it in one to four places, and
-//! decodes it. `DOWNLAKE_FUZZ_SECONDS` is the time for each format (default
-//! 2); the seed of each run is printed, and `DOWNLAKE_FUZZ_SEED` repeats it.
+//! decodes it. `DOWNLAKE_BUDGET_SECONDS` is the time for each format (default
+//! 1); the seed of each run is printed, and `DOWNLAKE_FUZZ_SEED` repeats it.
 
 #![expect(
     clippy::unwrap_used,
@@ -215,46 +215,49 @@ fn fuzz(format: &Format, seed: u64, budget: Duration) -> u64 {
 }
 
 fn fuzz_format(name: &str) {
-    let seconds = std::env::var("DOWNLAKE_FUZZ_SECONDS")
-        .ok()
-        .and_then(|s| s.parse().ok());
+    let seconds = std::env::var("DOWNLAKE_BUDGET_SECONDS").ok();
+    let seconds = seconds.map_or(1.0, |s| s.parse().expect("a number of seconds"));
     let seed = std::env::var("DOWNLAKE_FUZZ_SEED")
         .ok()
         .and_then(|s| s.parse().ok());
     let fresh = u64::from(std::process::id()).wrapping_mul(0x9e37_79b9);
-    let budget = Duration::from_secs_f64(seconds.unwrap_or(2.0)) / 4;
+    let budget = Duration::from_secs_f64(seconds) / 4;
     let format = format_by_name(name).unwrap();
+    let mut executions = 0;
     for seed in PINNED.iter().copied().chain([seed.unwrap_or(fresh)]) {
         println!("{name}: seed {seed}");
-        let executions = fuzz(format, seed, budget);
-        println!("{name}: seed {seed}: {executions} executions");
-        assert!(executions > 0);
+        executions += fuzz(format, seed, budget);
     }
+    println!("{name}: {executions} executions");
+    assert!(executions > 0);
 }
 
 #[test]
-fn broken_parquet() {
+fn budgeted_broken_parquet() {
     fuzz_format("parquet");
 }
 
 #[test]
-fn broken_arrow() {
+fn budgeted_broken_arrow() {
     fuzz_format("arrow");
 }
 
 #[test]
-fn broken_json() {
+fn budgeted_broken_json() {
     fuzz_format("json");
 }
 
 #[test]
-fn broken_csv() {
+fn budgeted_broken_csv() {
     fuzz_format("csv");
 }
 
 #[test]
 fn every_format_is_broken_somewhere() {
+    let source = include_str!("fuzz.rs");
     for format in FORMATS {
         assert!(!valid_inputs(format).is_empty());
+        let target = format!("fn budgeted_broken_{}()", format.name);
+        assert!(source.contains(&target), "no {target}");
     }
 }

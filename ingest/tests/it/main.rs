@@ -2,4 +2,6 @@
 
 mod columnar;
 mod fuzz;
+mod int96;
+mod report;
 mod text;

@@ -14,6 +14,8 @@ use downlake_ingest::source::SourceFile;
 use downlake_lake::schema::{Column, ColumnType, Definition, Origin};
 use expect_test::expect;
 
+use crate::report::{Report, Verdict};
+
 /// A folder of the test data, or nothing, loudly.
 #[expect(clippy::print_stdout, reason = "a test that does not run says so")]
 fn data(path: &str) -> Option<PathBuf> {
@@ -133,28 +135,33 @@ fn csv_suite_of_others() {
     let Some(folder) = data("suites/csv") else {
         return;
     };
-    let mut checked = 0;
+    let mut report = Report::default();
     for entry in fs::read_dir(folder.join("csvs")).expect("the suite") {
         let path = entry.expect("an entry").path();
-        let name = path
-            .file_stem()
-            .expect("a name")
-            .to_string_lossy()
-            .into_owned();
-        let expected = fs::read(folder.join(format!("json/{name}.json"))).expect("a file");
-        let expected: Vec<BTreeMap<String, String>> =
-            serde_json::from_slice(&expected).expect("objects of text");
-        let columns = infer(&path).fields;
-        let columns = columns
-            .iter()
-            .map(|f| Column::new(f.source.as_str(), f.source.as_str(), ColumnType::Text));
-        let definition = Definition::new("t", Origin::Given, columns.collect());
-        let (rows, rejects, _) = decode(&path, &definition);
-        assert_eq!(rejects, 0, "{name}");
-        assert_eq!(objects(&rows), expected, "{name}");
-        checked += 1;
+        let name = path.file_stem().expect("a name").to_string_lossy();
+        let expected = folder.join(format!("json/{name}.json"));
+        report.add(name, csv_verdict(&path, &expected));
     }
-    assert_eq!(checked, 11);
+    let sum = report.sum("csv-spectrum");
+    assert_eq!(sum, "csv-spectrum: 11 passed, 0 refused, 0 failed\n");
+}
+
+fn csv_verdict(path: &Path, expected: &Path) -> Verdict {
+    let expected = fs::read(expected).expect("a file");
+    let expected: Vec<BTreeMap<String, String>> =
+        serde_json::from_slice(&expected).expect("objects of text");
+    let columns = infer(path).fields;
+    let columns = columns
+        .iter()
+        .map(|f| Column::new(f.source.as_str(), f.source.as_str(), ColumnType::Text));
+    let definition = Definition::new("t", Origin::Given, columns.collect());
+    let (rows, rejects, _) = decode(path, &definition);
+    let found = objects(&rows);
+    if rejects == 0 && found == expected {
+        Verdict::Passed(format!("{} rows", found.len()))
+    } else {
+        Verdict::Failed(format!("{rejects} rejects, {found:?} for {expected:?}"))
+    }
 }
 
 fn objects(rows: &RecordBatch) -> Vec<BTreeMap<String, String>> {

@@ -1,7 +1,8 @@
 //! The table log against the promises of its module docs.
 //!
-//! The suite runs over every store of [`stores`]; what a test says of the log
-//! it checks on the log's own JSON, read straight from the store.
+//! Every case runs over memory, disk, S3 and Azure, each behind the probe that
+//! a lake begins with; what a case says of the log it checks on the log's own
+//! JSON, read straight from the store.
 
 mod commits;
 mod faults;

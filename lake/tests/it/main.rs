@@ -8,8 +8,10 @@
 )]
 
 mod exactly_once;
+mod fuzz;
 mod golden;
 mod log;
 mod simulation;
 mod skip;
 mod storage;
+mod stores;

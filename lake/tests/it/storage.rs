@@ -16,7 +16,7 @@ use object_store::{Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt, Put
 use std::sync::Arc;
 use tempfile::TempDir;
 
-use crate::skip::skip;
+use crate::stores;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_conforms() {
@@ -50,68 +50,20 @@ async fn wrappers_conform() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s3_conforms() {
-    let Ok(endpoint) = std::env::var("DOWNLAKE_TEST_S3") else {
-        return skip(
-            "s3_conforms",
-            "DOWNLAKE_TEST_S3 names no endpoint; see tests/servers/rgw.sh",
-        );
+    let Some(storage) = stores::s3("storage::s3_conforms") else {
+        return;
     };
-    let bucket = variable("DOWNLAKE_TEST_S3_BUCKET", "downlake-test");
-    let options = cloud(&[
-        ("AWS_ENDPOINT", &endpoint),
-        ("AWS_ALLOW_HTTP", "true"),
-        ("AWS_REGION", "us-east-1"),
-        ("AWS_ACCESS_KEY_ID", &variable("AWS_ACCESS_KEY_ID", "")),
-        (
-            "AWS_SECRET_ACCESS_KEY",
-            &variable("AWS_SECRET_ACCESS_KEY", ""),
-        ),
-    ]);
-    let url = format!("s3://{bucket}/{}/lake", Seams::system().new_id());
-    let storage = Storage::open(&url, &options).unwrap();
     ensure_probed(&storage, &Seams::system()).await.unwrap();
     conforms(&storage).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn azure_conforms() {
-    let Ok(endpoint) = std::env::var("DOWNLAKE_TEST_AZURE") else {
-        return skip(
-            "azure_conforms",
-            "DOWNLAKE_TEST_AZURE names no endpoint; see tests/servers/azurite.sh",
-        );
+    let Some(storage) = stores::azure("storage::azure_conforms") else {
+        return;
     };
-    let container = variable("DOWNLAKE_TEST_AZURE_CONTAINER", "downlake-test");
-    let options = cloud(&[
-        ("AZURE_STORAGE_ENDPOINT", &endpoint),
-        ("AZURE_ALLOW_HTTP", "true"),
-        (
-            "AZURE_STORAGE_ACCOUNT_NAME",
-            &variable("AZURE_STORAGE_ACCOUNT_NAME", ""),
-        ),
-        (
-            "AZURE_STORAGE_ACCOUNT_KEY",
-            &variable("AZURE_STORAGE_ACCOUNT_KEY", ""),
-        ),
-    ]);
-    let url = format!("az://{container}/{}/lake", Seams::system().new_id());
-    let storage = Storage::open(&url, &options).unwrap();
     ensure_probed(&storage, &Seams::system()).await.unwrap();
     conforms(&storage).await;
-}
-
-fn variable(name: &str, default: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| default.to_owned())
-}
-
-fn cloud(options: &[(&str, &str)]) -> StorageOptions {
-    StorageOptions {
-        cloud: options
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect(),
-        ..StorageOptions::default()
-    }
 }
 
 /// The suite. Each part works in a folder of its own.

@@ -1,9 +1,10 @@
 //! Arrow values into the type of a column, unchanged or not at all.
 //!
 //! A cast is trusted only where casting back gives the value that went in:
-//! that refuses wrapped integers, cut fractions, digits below the column's
-//! unit, and doubles that a single cannot hold. Text is read as the spelling
-//! of the column's type, as in text formats.
+//! that refuses wrapped integers, cut fractions and digits below the column's
+//! unit. A float column of fewer bits takes the nearest of its numbers, and
+//! refuses what is infinite only there, as text formats do. Text is read as the
+//! spelling of the column's type, as in text formats.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -252,6 +253,22 @@ fn same_values(left: &ArrayRef, right: &ArrayRef) -> Result<BooleanArray> {
     Ok(BooleanArray::new(pairs.map(same).collect(), None))
 }
 
+/// The nearest floats, where those of finite numbers are finite.
+fn nearest(source: &ArrayRef, natural: &DataType) -> Result<(ArrayRef, Option<BooleanArray>)> {
+    let values = cast(source, natural)?;
+    let (from, to) = (
+        cast(source, &DataType::Float64)?,
+        cast(&values, &DataType::Float64)?,
+    );
+    let (from, to) = (
+        from.as_primitive::<Float64Type>(),
+        to.as_primitive::<Float64Type>(),
+    );
+    let pairs = from.values().iter().zip(to.values());
+    let fits = pairs.map(|(from, to)| to.is_finite() || !from.is_finite());
+    Ok((values, Some(BooleanArray::new(fits.collect(), None))))
+}
+
 /// Through the type that has exactly the kind's range.
 fn numbers(
     source: &ArrayRef,
@@ -259,8 +276,13 @@ fn numbers(
     to: &DataType,
 ) -> Result<(ArrayRef, Option<BooleanArray>)> {
     let natural = natural_type(kind);
-    let (values, exact) = there_and_back(source, std::slice::from_ref(&natural))?;
-    Ok((cast(&values, to)?, exact))
+    let both_float = source.data_type().is_floating() && natural.is_floating();
+    let (values, fits) = if both_float {
+        nearest(source, &natural)?
+    } else {
+        there_and_back(source, std::slice::from_ref(&natural))?
+    };
+    Ok((cast(&values, to)?, fits))
 }
 
 fn natural_type(kind: &ColumnType) -> DataType {

@@ -9,7 +9,7 @@ use arrow::array::{
 };
 use arrow::buffer::NullBuffer;
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Float64Type, Int32Type, Schema};
+use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int32Type, Schema};
 use downlake_lake::schema::{Column, Definition, Origin};
 use expect_test::{Expect, expect};
 
@@ -181,6 +181,58 @@ fn numbers_keep_every_digit() {
         2: 1.000
     "#]],
     );
+}
+
+/// Half a step above the largest number, ties go to even: infinity.
+const BEYOND_SINGLE: f64 = 340_282_356_779_733_661_637_539_395_458_142_568_448.0;
+
+#[test]
+fn floats_are_the_nearest_whether_typed_or_spelled() {
+    let numbers = [
+        0.1,
+        1.0e-46,
+        -16_777_217.0,
+        f64::INFINITY,
+        f64::NAN,
+        BEYOND_SINGLE.next_down(),
+        BEYOND_SINGLE,
+        -1.0e300,
+    ];
+    let singles = [
+        Some(0.1_f32),
+        Some(0.0),
+        Some(-16_777_216.0),
+        Some(f32::INFINITY),
+        Some(f32::NAN),
+        Some(f32::MAX),
+        None,
+        None,
+    ];
+    let halves = [
+        Some(0.099_975_586_f32),
+        Some(0.0),
+        None,
+        Some(f32::INFINITY),
+        Some(f32::NAN),
+        None,
+        None,
+        None,
+    ];
+    let texts: StringArray = numbers.iter().map(|n| Some(format!("{n}"))).collect();
+    for (kind, expected) in [(ColumnType::F32, singles), (ColumnType::F16, halves)] {
+        for source in [
+            array(Float64Array::from(numbers.to_vec())),
+            array(texts.clone()),
+        ] {
+            let from = source.data_type().clone();
+            let fitted = fit(&source, &kind, &[], &DataType::Float32).unwrap();
+            let values = fitted.values.as_primitive::<Float32Type>();
+            let bits = |value: Option<f32>| value.map(f32::to_bits);
+            let found: Vec<_> = values.iter().map(bits).collect();
+            let expected: Vec<_> = expected.into_iter().map(bits).collect();
+            assert_eq!(found, expected, "{kind} from {from}");
+        }
+    }
 }
 
 #[test]

@@ -215,7 +215,7 @@ impl GuardedPages {
                 ..
             } => {
                 let values = self.values_of_v1(page, buf);
-                self.check_deltas(*encoding, values, *num_values)
+                self.check_values(*encoding, values, *num_values)
             }
             Page::DataPageV2 {
                 buf,
@@ -226,7 +226,7 @@ impl GuardedPages {
                 ..
             } => {
                 let levels = *def_levels_byte_len as usize + *rep_levels_byte_len as usize;
-                self.check_deltas(*encoding, buf.get(levels..), *num_values)
+                self.check_values(*encoding, buf.get(levels..), *num_values)
             }
         }
     }
@@ -255,15 +255,35 @@ impl GuardedPages {
         Some(rest)
     }
 
+    fn check_values(&self, encoding: Encoding, values: Option<&[u8]>, count: u32) -> Result<()> {
+        let values = || values.ok_or_else(|| self.fault("its levels do not end"));
+        match encoding {
+            Encoding::DELTA_BINARY_PACKED | Encoding::DELTA_LENGTH_BYTE_ARRAY => {
+                self.check_deltas(1, values()?, count)
+            }
+            Encoding::DELTA_BYTE_ARRAY => self.check_deltas(2, values()?, count),
+            Encoding::PLAIN_DICTIONARY | Encoding::RLE_DICTIONARY => self.check_indices(values()?),
+            _ => Ok(()),
+        }
+    }
+
+    /// Indices of no width name the only value of a dictionary. Writers say so
+    /// with one repeated run; groups of them, packed into no bytes at all, are
+    /// the work of broken ones, and readers fail on them or loop.
+    fn check_indices(&self, values: &[u8]) -> Result<()> {
+        match values.split_first() {
+            Some((0, runs)) if has_packed_run(runs) => Err(self.fault(
+                "its dictionary indices are bit-packed with a width of 0; \
+                 write the file again with another writer",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// Delta encodings repeat the count of values in front of the values,
     /// and readers reserve memory by it.
-    fn check_deltas(&self, encoding: Encoding, values: Option<&[u8]>, count: u32) -> Result<()> {
-        let streams = match encoding {
-            Encoding::DELTA_BINARY_PACKED | Encoding::DELTA_LENGTH_BYTE_ARRAY => 1,
-            Encoding::DELTA_BYTE_ARRAY => 2,
-            _ => return Ok(()),
-        };
-        let mut rest = values.ok_or_else(|| self.fault("its levels do not end"))?;
+    fn check_deltas(&self, streams: usize, values: &[u8], count: u32) -> Result<()> {
+        let mut rest = values;
         for _ in 0..streams {
             let length = delta_length(rest, u64::from(count))
                 .ok_or_else(|| self.fault("its delta encoding counts more values than the page"))?;
@@ -323,8 +343,8 @@ impl PageReader for GuardedPages {
 
 /// What a page header says of sizes (parquet.thrift, `PageHeader`).
 #[derive(Debug, Default)]
-struct Header {
-    kind: i64,
+pub(super) struct Header {
+    pub(super) kind: i64,
     uncompressed: i64,
     compressed: i64,
     /// Values, NULLs included.
@@ -335,12 +355,14 @@ struct Header {
 
 impl Header {
     const INDEX: i64 = 1;
+    pub(super) const DICTIONARY: i64 = 2;
 
-    fn read(input: &[u8]) -> Result<(usize, Header), Fault> {
+    /// The header at the start of `input`, and its length.
+    pub(super) fn read(input: &[u8]) -> Result<(usize, Header), Fault> {
         let mut header = Header::default();
-        let length = thrift::walk(input, &mut |path, value| {
-            let value = value.unwrap_or(0);
-            match path {
+        let length = thrift::walk(input, &mut |field| {
+            let value = field.value.unwrap_or(0);
+            match field.path {
                 [1] => header.kind = value,
                 [2] => header.uncompressed = value,
                 [3] => header.compressed = value,
@@ -395,6 +417,13 @@ fn delta_length(input: &[u8], limit: u64) -> Option<usize> {
         }
     }
     Some(at)
+}
+
+/// Whether runs of indices of no width hold a bit-packed one; a run is its
+/// header alone (parquet-format, "RLE/bit-packing hybrid").
+fn has_packed_run(runs: &[u8]) -> bool {
+    let mut at = 0;
+    std::iter::from_fn(|| varint(runs, &mut at)).any(|header| header & 1 == 1)
 }
 
 fn varint(input: &[u8], at: &mut usize) -> Option<u64> {

@@ -19,32 +19,61 @@ pub(super) enum Fault {
 
 type Walked<T> = Result<T, Fault>;
 
-/// Walks the struct at the start of `input` and returns its length in bytes.
-/// `visit` gets the path of each field, with its value where it is an integer
-/// or a boolean.
-pub(super) fn walk(input: &[u8], visit: &mut dyn FnMut(&[i16], Option<i64>)) -> Walked<usize> {
-    let mut cursor = Cursor { input, at: 0 };
+/// A field on the way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Field<'a> {
+    /// The numbers of the fields that lead to it, and its own.
+    pub(super) path: &'a [i16],
+    /// Where its header starts.
+    pub(super) at: usize,
+    /// Its value, if that is an integer or a boolean.
+    pub(super) value: Option<i64>,
+}
+
+type Visit<'a> = dyn FnMut(Field<'_>) + 'a;
+
+/// Walks the struct at the start of `input`, shows each field, and returns the
+/// length of the struct in bytes.
+pub(super) fn walk(input: &[u8], visit: &mut Visit<'_>) -> Walked<usize> {
+    let mut cursor = Cursor {
+        input,
+        at: 0,
+        header: 0,
+    };
     let mut path = Vec::with_capacity(DEPTH_LIMIT);
     cursor.structure(&mut path, visit)?;
     Ok(cursor.at)
 }
 
+/// Gives the field whose header is at `at` a number that is higher by ten or
+/// more, so that readers pass over it; its neighbours stay where they are.
+/// Fields behind it that count from its number become as unknown.
+pub(super) fn renumber(input: &mut [u8], at: usize) {
+    const HIGHEST_STEP: u8 = 0xf0;
+    /// 63, zigzag.
+    const UNKNOWN: u8 = 0x7e;
+    match input.get_mut(at..) {
+        Some([head, number, ..]) if *head >> 4 == 0 => *number = UNKNOWN,
+        Some([head, ..]) => *head |= HIGHEST_STEP,
+        _ => {}
+    }
+}
+
 struct Cursor<'a> {
     input: &'a [u8],
     at: usize,
+    /// Where the header of the current field starts.
+    header: usize,
 }
 
 impl Cursor<'_> {
-    fn structure(
-        &mut self,
-        path: &mut Vec<i16>,
-        visit: &mut dyn FnMut(&[i16], Option<i64>),
-    ) -> Walked<()> {
+    fn structure(&mut self, path: &mut Vec<i16>, visit: &mut Visit<'_>) -> Walked<()> {
         if path.len() >= DEPTH_LIMIT {
             return Err(Fault::Malformed("structs nest too deep"));
         }
         let mut last = 0_i16;
         loop {
+            self.header = self.at;
             let head = self.byte()?;
             if head == 0 {
                 return Ok(());
@@ -60,36 +89,31 @@ impl Cursor<'_> {
         }
     }
 
-    fn field(
-        &mut self,
-        kind: u8,
-        path: &mut Vec<i16>,
-        visit: &mut dyn FnMut(&[i16], Option<i64>),
-    ) -> Walked<()> {
+    fn field(&mut self, kind: u8, path: &mut Vec<i16>, visit: &mut Visit<'_>) -> Walked<()> {
         match kind {
             1 | 2 => {
-                visit(path, Some(i64::from(kind == 1)));
+                self.show(path, Some(i64::from(kind == 1)), visit);
                 Ok(())
             }
             4..=6 => self.value(kind, path, visit),
             _ => {
-                visit(path, None);
+                self.show(path, None, visit);
                 self.value(kind, path, visit)
             }
         }
     }
 
-    fn value(
-        &mut self,
-        kind: u8,
-        path: &mut Vec<i16>,
-        visit: &mut dyn FnMut(&[i16], Option<i64>),
-    ) -> Walked<()> {
+    fn show(&self, path: &[i16], value: Option<i64>, visit: &mut Visit<'_>) {
+        let at = self.header;
+        visit(Field { path, at, value });
+    }
+
+    fn value(&mut self, kind: u8, path: &mut Vec<i16>, visit: &mut Visit<'_>) -> Walked<()> {
         match kind {
             1..=3 => self.skip(1),
             4..=6 => {
                 let value = self.integer()?;
-                visit(path, Some(value));
+                self.show(path, Some(value), visit);
                 Ok(())
             }
             7 => self.skip(8),
@@ -105,11 +129,7 @@ impl Cursor<'_> {
         }
     }
 
-    fn list(
-        &mut self,
-        path: &mut Vec<i16>,
-        visit: &mut dyn FnMut(&[i16], Option<i64>),
-    ) -> Walked<()> {
+    fn list(&mut self, path: &mut Vec<i16>, visit: &mut Visit<'_>) -> Walked<()> {
         let head = self.byte()?;
         let count = match head >> 4 {
             15 => self.length()?,
@@ -118,11 +138,7 @@ impl Cursor<'_> {
         self.elements(count, &[head & 0x0f], path, visit)
     }
 
-    fn map(
-        &mut self,
-        path: &mut Vec<i16>,
-        visit: &mut dyn FnMut(&[i16], Option<i64>),
-    ) -> Walked<()> {
+    fn map(&mut self, path: &mut Vec<i16>, visit: &mut Visit<'_>) -> Walked<()> {
         let count = self.length()?;
         if count == 0 {
             return Ok(());
@@ -136,7 +152,7 @@ impl Cursor<'_> {
         count: usize,
         kinds: &[u8],
         path: &mut Vec<i16>,
-        visit: &mut dyn FnMut(&[i16], Option<i64>),
+        visit: &mut Visit<'_>,
     ) -> Walked<()> {
         if path.len() >= DEPTH_LIMIT {
             return Err(Fault::Malformed("lists nest too deep"));
@@ -200,7 +216,9 @@ mod tests {
 
     fn integers(input: &[u8]) -> Walked<(usize, Vec<Found>)> {
         let mut found = Vec::new();
-        let length = walk(input, &mut |path, value| found.push((path.to_vec(), value)))?;
+        let length = walk(input, &mut |field| {
+            found.push((field.path.to_vec(), field.value));
+        })?;
         Ok((length, found))
     }
 
@@ -235,5 +253,21 @@ mod tests {
         assert!(matches!(integers(&structs), Err(Fault::Malformed(_))));
         let lists = [[0x19].as_slice(), &[0x19; 100]].concat();
         assert!(matches!(integers(&lists), Err(Fault::Malformed(_))));
+    }
+
+    #[test]
+    fn a_renumbered_field_leaves_the_others() {
+        // {1: i32 3, 2: list<i32> [1], 3: i32 5}, in the short and long form.
+        let short = vec![0x15, 0x06, 0x19, 0x15, 0x02, 0x15, 0x0a, 0x00];
+        let long = vec![0x15, 0x06, 0x09, 0x04, 0x15, 0x02, 0x05, 0x06, 0x0a, 0x00];
+        for (mut input, behind) in [(short, 17), (long, 3)] {
+            let length = input.len();
+            renumber(&mut input, 2);
+            let (walked, found) = integers(&input).unwrap();
+            assert_eq!(walked, length);
+            assert_eq!(found.first(), Some(&(vec![1], Some(3))));
+            assert_eq!(found.last(), Some(&(vec![behind], Some(5))));
+            assert!(found.iter().all(|(path, _)| path[0] != 2), "{found:?}");
+        }
     }
 }

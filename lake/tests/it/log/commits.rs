@@ -8,30 +8,51 @@ use downlake_lake::ErrorKind;
 use downlake_lake::log::{
     AppendOutcome, Commit, CommitOutcome, CreateOutcome, CreateTable, RewriteOutcome, TableLog,
 };
+use downlake_lake::seam::Seams;
+use downlake_lake::storage::probe::probe;
 use expect_test::{Expect, expect};
-use object_store::ObjectStore;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt as _};
 use serde_json::{Value, json};
 
 use super::support::*;
 
-#[tokio::test]
-async fn a_table_is_created_once() {
-    for store in stores() {
-        let engine = engine(&store.objects);
-        assert!(!TableLog::exists(&engine, "t").await.unwrap());
-        assert!(TableLog::open(&engine, "t").await.unwrap().is_none());
-        let first = TableLog::create(&engine, "t", spec()).await.unwrap();
-        assert!(matches!(first, CreateOutcome::Created(_)), "{}", store.name);
-        let second = TableLog::create(&engine, "t", spec()).await.unwrap();
-        assert!(matches!(second, CreateOutcome::Exists(_)), "{}", store.name);
-        assert!(TableLog::exists(&engine, "t").await.unwrap());
-        assert_eq!(versions(&store.objects, "t").await, [0]);
-    }
+on_every_store![
+    the_store_is_found_fit_and_the_answer_kept,
+    a_table_is_created_once,
+    a_new_table_has_no_features_and_its_properties,
+    columns_that_a_table_cannot_hold_are_refused_by_name,
+    what_was_committed_is_what_is_read,
+    a_commit_without_files_sets_transactions,
+    columns_are_added_alone_and_with_files,
+    times_increase_though_the_clock_stands,
+    removes_leave_the_rest,
+    a_stale_base_conflicts_and_the_newest_is_returned,
+    a_rewrite_outlives_appends_but_not_another_rewrite,
+    a_commit_that_does_not_fit_leaves_nothing,
+    racing_commits_each_land_once,
+];
+
+async fn the_store_is_found_fit_and_the_answer_kept(store: &Store) {
+    let report = probe(store.objects.as_ref(), &Seams::system()).await.unwrap();
+    assert!(report.is_fit(), "{}: {report:?}", store.name);
+    let kept = Path::from("_downlake/store.json");
+    assert!(store.objects.head(&kept).await.is_ok(), "{}", store.name);
 }
 
-#[tokio::test]
-async fn a_new_table_has_no_features_and_its_properties() {
-    let store = memory();
+async fn a_table_is_created_once(store: &Store) {
+    let engine = engine(&store.objects);
+    assert!(!TableLog::exists(&engine, "t").await.unwrap());
+    assert!(TableLog::open(&engine, "t").await.unwrap().is_none());
+    let first = TableLog::create(&engine, "t", spec()).await.unwrap();
+    assert!(matches!(first, CreateOutcome::Created(_)), "{}", store.name);
+    let second = TableLog::create(&engine, "t", spec()).await.unwrap();
+    assert!(matches!(second, CreateOutcome::Exists(_)), "{}", store.name);
+    assert!(TableLog::exists(&engine, "t").await.unwrap());
+    assert_eq!(versions(&store.objects, "t").await, [0]);
+}
+
+async fn a_new_table_has_no_features_and_its_properties(store: &Store) {
     let engine = engine_at(&store.objects, HeldClock::at_ms(START_MS));
     create(&engine, "t").await;
     let mut lines = actions(&store.objects, "t", 0).await;
@@ -99,9 +120,7 @@ fn mask(value: &mut Value) {
     }
 }
 
-#[tokio::test]
-async fn columns_that_a_table_cannot_hold_are_refused_by_name() {
-    let store = memory();
+async fn columns_that_a_table_cannot_hold_are_refused_by_name(store: &Store) {
     let engine = engine(&store.objects);
     let cases: [(DataType, Expect); 4] = [
         (
@@ -145,41 +164,36 @@ async fn columns_that_a_table_cannot_hold_are_refused_by_name() {
     }
 }
 
-#[tokio::test]
-async fn what_was_committed_is_what_is_read() {
-    for store in stores() {
-        let engine = engine(&store.objects);
-        let log = create(&engine, "t").await;
-        let mut first = append(&["kind=hk/a.parquet", "kind=hk/b.parquet"]);
-        first.transactions = vec![("unit/1".into(), 1), ("maintenance/t".into(), 7)];
-        first.info = map(json!({"rowsIn": 20, "nested": {"deep": [1, 2.5, null]}}));
-        let held = commit(&log, &first).await;
-        assert_eq!((held.version, held.rows()), (1, Some(20)));
+async fn what_was_committed_is_what_is_read(store: &Store) {
+    let engine = engine(&store.objects);
+    let log = create(&engine, "t").await;
+    let mut first = append(&["kind=hk/a.parquet", "kind=hk/b.parquet"]);
+    first.transactions = vec![("unit/1".into(), 1), ("maintenance/t".into(), 7)];
+    first.info = map(json!({"rowsIn": 20, "nested": {"deep": [1, 2.5, null]}}));
+    let held = commit(&log, &first).await;
+    assert_eq!((held.version, held.rows()), (1, Some(20)));
 
-        let opened = open(&engine, "t").await.snapshot();
-        assert_eq!(sorted_files(&held), sorted_files(&opened), "{}", store.name);
-        assert_eq!(held.timestamp_ms, opened.timestamp_ms);
-        assert_eq!(held.schema, opened.schema);
-        assert_eq!(held.properties, opened.properties);
-        for snapshot in [&held, &opened] {
-            assert_eq!(snapshot.transactions.get("unit/1"), Some(1));
-            assert_eq!(snapshot.transactions.get("maintenance/t"), Some(7));
-            assert_eq!(snapshot.transactions.get("unit/2"), None);
-            assert_eq!(snapshot.partition_columns, ["kind"]);
-        }
-        let info = &bodies(&store.objects, "t", 1, "commitInfo").await[0];
-        assert_eq!(info["operation"], "INGEST");
-        assert_eq!(info["nested"], json!({"deep": [1, 2.5, null]}));
-        assert_eq!(info["timestamp"], held.timestamp_ms);
-        let added = &opened.files[0];
-        assert_eq!(added.tags["sorted"], "vehicle,time");
-        assert_eq!(added.partition["kind"].as_deref(), Some("hk"));
+    let opened = open(&engine, "t").await.snapshot();
+    assert_eq!(sorted_files(&held), sorted_files(&opened), "{}", store.name);
+    assert_eq!(held.timestamp_ms, opened.timestamp_ms);
+    assert_eq!(held.schema, opened.schema);
+    assert_eq!(held.properties, opened.properties);
+    for snapshot in [&held, &opened] {
+        assert_eq!(snapshot.transactions.get("unit/1"), Some(1));
+        assert_eq!(snapshot.transactions.get("maintenance/t"), Some(7));
+        assert_eq!(snapshot.transactions.get("unit/2"), None);
+        assert_eq!(snapshot.partition_columns, ["kind"]);
     }
+    let info = &bodies(&store.objects, "t", 1, "commitInfo").await[0];
+    assert_eq!(info["operation"], "INGEST");
+    assert_eq!(info["nested"], json!({"deep": [1, 2.5, null]}));
+    assert_eq!(info["timestamp"], held.timestamp_ms);
+    let added = &opened.files[0];
+    assert_eq!(added.tags["sorted"], "vehicle,time");
+    assert_eq!(added.partition["kind"].as_deref(), Some("hk"));
 }
 
-#[tokio::test]
-async fn a_commit_without_files_sets_transactions() {
-    let store = memory();
+async fn a_commit_without_files_sets_transactions(store: &Store) {
     let log = create(&engine(&store.objects), "t").await;
     let only = Commit {
         operation: "INGEST".into(),
@@ -202,41 +216,36 @@ async fn a_commit_without_files_sets_transactions() {
     assert_eq!(versions(&store.objects, "t").await, [0, 1]);
 }
 
-#[tokio::test]
-async fn columns_are_added_alone_and_with_files() {
-    for store in stores() {
-        let engine = engine(&store.objects);
-        let log = create(&engine, "t").await;
-        commit(&log, &append(&["a"])).await;
-        let alone = Commit {
-            operation: "ADD COLUMNS".into(),
-            new_columns: vec![Field::new("amps", DataType::Float32, true)],
-            ..Commit::default()
-        };
-        commit(&log, &alone).await;
-        let mut with_files = append(&["b"]);
-        with_files.blind = false;
-        with_files.new_columns = vec![Field::new("state", DataType::Utf8, false)];
-        let held = commit(&log, &with_files).await;
-        let names: Vec<_> = held
-            .schema
-            .fields()
-            .iter()
-            .map(|f| f.name().as_str())
-            .collect();
-        assert_eq!(names, ["vehicle", "time", "volts", "kind", "amps", "state"]);
-        assert!(held.schema.field(5).is_nullable());
-        let opened = open(&engine, "t").await.snapshot();
-        assert_eq!(held.schema, opened.schema);
-        assert_eq!(paths(&opened), ["a", "b"]);
-        let metadata = &bodies(&store.objects, "t", 3, "metaData").await[0];
-        assert_eq!(metadata["description"], "telemetry of the test bench");
-    }
+async fn columns_are_added_alone_and_with_files(store: &Store) {
+    let engine = engine(&store.objects);
+    let log = create(&engine, "t").await;
+    commit(&log, &append(&["a"])).await;
+    let alone = Commit {
+        operation: "ADD COLUMNS".into(),
+        new_columns: vec![Field::new("amps", DataType::Float32, true)],
+        ..Commit::default()
+    };
+    commit(&log, &alone).await;
+    let mut with_files = append(&["b"]);
+    with_files.blind = false;
+    with_files.new_columns = vec![Field::new("state", DataType::Utf8, false)];
+    let held = commit(&log, &with_files).await;
+    let names: Vec<_> = held
+        .schema
+        .fields()
+        .iter()
+        .map(|f| f.name().as_str())
+        .collect();
+    assert_eq!(names, ["vehicle", "time", "volts", "kind", "amps", "state"]);
+    assert!(held.schema.field(5).is_nullable());
+    let opened = open(&engine, "t").await.snapshot();
+    assert_eq!(held.schema, opened.schema);
+    assert_eq!(paths(&opened), ["a", "b"]);
+    let metadata = &bodies(&store.objects, "t", 3, "metaData").await[0];
+    assert_eq!(metadata["description"], "telemetry of the test bench");
 }
 
-#[tokio::test]
-async fn times_increase_though_the_clock_stands() {
-    let store = memory();
+async fn times_increase_though_the_clock_stands(store: &Store) {
     let clock = HeldClock::at_ms(START_MS);
     let log = create(&engine_at(&store.objects, Arc::clone(&clock)), "t").await;
     for name in ["a", "b"] {
@@ -250,90 +259,79 @@ async fn times_increase_though_the_clock_stands() {
     assert_eq!(last.timestamp_ms, START_MS + 60_000);
 }
 
-#[tokio::test]
-async fn removes_leave_the_rest() {
-    for store in stores() {
-        let engine = engine(&store.objects);
-        let log = create(&engine, "t").await;
-        let before = commit(&log, &append(&["a", "b", "c"])).await;
-        let inputs: Vec<_> = before
-            .files
-            .iter()
-            .filter(|f| f.path != "b")
-            .cloned()
-            .collect();
-        let held = commit(&log, &compact(&inputs, "ac")).await;
-        assert_eq!(paths(&held), ["ac", "b"]);
-        assert_eq!(paths(&open(&engine, "t").await.snapshot()), ["ac", "b"]);
-        for remove in bodies(&store.objects, "t", 2, "remove").await {
-            assert_eq!(remove["dataChange"], false);
-            assert_eq!(remove["deletionTimestamp"], held.timestamp_ms);
-        }
-        let again = log
-            .commit(&held, &compact(&inputs, "ac2"))
-            .await
-            .unwrap_err();
-        assert_eq!(again.kind(), ErrorKind::Invalid, "{again:?}");
-        assert_eq!(versions(&store.objects, "t").await, [0, 1, 2]);
+async fn removes_leave_the_rest(store: &Store) {
+    let engine = engine(&store.objects);
+    let log = create(&engine, "t").await;
+    let before = commit(&log, &append(&["a", "b", "c"])).await;
+    let inputs: Vec<_> = before
+        .files
+        .iter()
+        .filter(|f| f.path != "b")
+        .cloned()
+        .collect();
+    let held = commit(&log, &compact(&inputs, "ac")).await;
+    assert_eq!(paths(&held), ["ac", "b"]);
+    assert_eq!(paths(&open(&engine, "t").await.snapshot()), ["ac", "b"]);
+    for remove in bodies(&store.objects, "t", 2, "remove").await {
+        assert_eq!(remove["dataChange"], false);
+        assert_eq!(remove["deletionTimestamp"], held.timestamp_ms);
     }
+    let again = log
+        .commit(&held, &compact(&inputs, "ac2"))
+        .await
+        .unwrap_err();
+    assert_eq!(again.kind(), ErrorKind::Invalid, "{again:?}");
+    assert_eq!(versions(&store.objects, "t").await, [0, 1, 2]);
 }
 
-#[tokio::test]
-async fn a_stale_base_conflicts_and_the_newest_is_returned() {
-    for store in stores() {
-        let ours = create(&engine(&store.objects), "t").await;
-        let theirs = open(&engine(&store.objects), "t").await;
-        let base = ours.snapshot();
-        commit(&theirs, &append(&["theirs"])).await;
-        let outcome = ours.commit(&base, &append(&["ours"])).await.unwrap();
-        let CommitOutcome::Conflicted(newest) = outcome else {
-            panic!("{outcome:?}");
-        };
-        assert_eq!(paths(&newest), ["theirs"], "{}", store.name);
-        let landed = ours
-            .append_blind(&append(&["ours"]), |_| false)
-            .await
-            .unwrap();
-        assert!(matches!(landed, AppendOutcome::Committed(s) if s.version == 2));
-        assert_eq!(all_added(&store.objects, "t").await, ["ours", "theirs"]);
-        assert_eq!(paths(&theirs.refresh().await.unwrap()), ["ours", "theirs"]);
-    }
+async fn a_stale_base_conflicts_and_the_newest_is_returned(store: &Store) {
+    let ours = create(&engine(&store.objects), "t").await;
+    let theirs = open(&engine(&store.objects), "t").await;
+    let base = ours.snapshot();
+    commit(&theirs, &append(&["theirs"])).await;
+    let outcome = ours.commit(&base, &append(&["ours"])).await.unwrap();
+    let CommitOutcome::Conflicted(newest) = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert_eq!(paths(&newest), ["theirs"], "{}", store.name);
+    let landed = ours
+        .append_blind(&append(&["ours"]), |_| false)
+        .await
+        .unwrap();
+    assert!(matches!(landed, AppendOutcome::Committed(s) if s.version == 2));
+    assert_eq!(all_added(&store.objects, "t").await, ["ours", "theirs"]);
+    assert_eq!(paths(&theirs.refresh().await.unwrap()), ["ours", "theirs"]);
 }
 
-#[tokio::test]
-async fn a_rewrite_outlives_appends_but_not_another_rewrite() {
-    for store in stores() {
-        let ours = create(&engine(&store.objects), "t").await;
-        let base = commit(&ours, &append(&["a", "b"])).await;
-        let theirs = open(&engine(&store.objects), "t").await;
+async fn a_rewrite_outlives_appends_but_not_another_rewrite(store: &Store) {
+    let ours = create(&engine(&store.objects), "t").await;
+    let base = commit(&ours, &append(&["a", "b"])).await;
+    let theirs = open(&engine(&store.objects), "t").await;
 
-        commit(&theirs, &append(&["c"])).await;
-        let mine = compact(&base.files, "ab-ours");
-        let done = ours.rewrite(&base, &mine).await.unwrap();
-        assert!(matches!(done, RewriteOutcome::Committed(s) if s.version == 3));
+    commit(&theirs, &append(&["c"])).await;
+    let mine = compact(&base.files, "ab-ours");
+    let done = ours.rewrite(&base, &mine).await.unwrap();
+    assert!(matches!(done, RewriteOutcome::Committed(s) if s.version == 3));
 
-        let late = theirs
-            .rewrite(&base, &compact(&base.files, "ab-theirs"))
-            .await
-            .unwrap();
-        let RewriteOutcome::GaveUp { snapshot, mut lost } = late else {
-            panic!("{late:?}");
-        };
-        lost.sort();
-        assert_eq!(lost, ["a", "b"]);
-        assert_eq!(paths(&snapshot), ["ab-ours", "c"]);
+    let late = theirs
+        .rewrite(&base, &compact(&base.files, "ab-theirs"))
+        .await
+        .unwrap();
+    let RewriteOutcome::GaveUp { snapshot, mut lost } = late else {
+        panic!("{late:?}");
+    };
+    lost.sort();
+    assert_eq!(lost, ["a", "b"]);
+    assert_eq!(paths(&snapshot), ["ab-ours", "c"]);
 
-        // The same rewrite again, as after a lost reply and a restart.
-        let again = open(&engine(&store.objects), "t").await;
-        let again = again.rewrite(&base, &mine).await.unwrap();
-        assert!(matches!(again, RewriteOutcome::Committed(_)));
-        assert_eq!(versions(&store.objects, "t").await, [0, 1, 2, 3]);
-    }
+    // The same rewrite again, as after a lost reply and a restart.
+    let again = open(&engine(&store.objects), "t").await;
+    let again = again.rewrite(&base, &mine).await.unwrap();
+    assert!(matches!(again, RewriteOutcome::Committed(_)));
+    assert_eq!(versions(&store.objects, "t").await, [0, 1, 2, 3]);
 }
 
-#[tokio::test]
-async fn a_commit_that_does_not_fit_leaves_nothing() {
-    let store = memory();
+async fn a_commit_that_does_not_fit_leaves_nothing(store: &Store) {
     let log = create(&engine(&store.objects), "t").await;
     let base = commit(&log, &append(&["a"])).await;
     let mut without_partition = append(&["x"]);
@@ -360,26 +358,23 @@ async fn a_commit_that_does_not_fit_leaves_nothing() {
     assert_eq!(versions(&store.objects, "t").await, [0, 1]);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn racing_commits_each_land_once() {
-    for store in stores() {
-        let first = create(&engine(&store.objects), "t").await;
-        let second = open(&engine(&store.objects), "t").await;
-        let tasks: Vec<_> = (0..8)
-            .map(|task| {
-                let log = if task % 2 == 0 {
-                    first.clone()
-                } else {
-                    second.clone()
-                };
-                tokio::spawn(async move { race(&log, task).await })
-            })
-            .collect();
-        for task in tasks {
-            task.await.unwrap();
-        }
-        check_race(&store.objects, &first).await;
+async fn racing_commits_each_land_once(store: &Store) {
+    let first = create(&engine(&store.objects), "t").await;
+    let second = open(&engine(&store.objects), "t").await;
+    let tasks: Vec<_> = (0..8)
+        .map(|task| {
+            let log = if task % 2 == 0 {
+                first.clone()
+            } else {
+                second.clone()
+            };
+            tokio::spawn(async move { race(&log, task).await })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
     }
+    check_race(&store.objects, &first).await;
 }
 
 const RACES: usize = 6;

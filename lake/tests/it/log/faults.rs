@@ -9,17 +9,25 @@ use object_store::ObjectStore;
 
 use super::support::*;
 
+on_every_store![
+    the_outcome_is_what_the_log_says,
+    another_commit_at_the_version_is_a_conflict_under_any_fault,
+    a_read_back_that_fails_is_not_an_answer,
+    an_unknown_rewrite_is_settled_by_repeating_it,
+    a_lost_reply_does_not_create_a_table_twice,
+    requests_are_counted_exactly,
+];
+
 /// A table on a faulty store, the store under it, and the faults.
-async fn table() -> (TableLog, Arc<dyn ObjectStore>, Arc<Faulty>) {
-    let store = memory();
-    let faulty = Faulty::over(Arc::clone(&store.objects));
+async fn table(store: &Store) -> (TableLog, Arc<dyn ObjectStore>, Arc<Faulty>) {
+    let sound = store.another();
+    let faulty = Faulty::over(Arc::clone(&sound));
     let objects: Arc<dyn ObjectStore> = Arc::clone(&faulty) as _;
     let log = create(&engine(&objects), "t").await;
-    (log, store.objects, faulty)
+    (log, sound, faulty)
 }
 
-#[tokio::test]
-async fn the_outcome_is_what_the_log_says() {
+async fn the_outcome_is_what_the_log_says(store: &Store) {
     use Fault::*;
     let cases: [(&[Fault], Expect); 9] = [
         (&[], expect!["committed 1; log [ours]"]),
@@ -49,7 +57,7 @@ async fn the_outcome_is_what_the_log_says() {
         ),
     ];
     for (faults, expected) in cases {
-        let (log, objects, faulty) = table().await;
+        let (log, objects, faulty) = table(store).await;
         faulty.fail_puts(faults);
         let outcome = log.commit(&log.snapshot(), &append(&["ours"])).await;
         let said = match &outcome {
@@ -63,14 +71,13 @@ async fn the_outcome_is_what_the_log_says() {
     }
 }
 
-#[tokio::test]
-async fn another_commit_at_the_version_is_a_conflict_under_any_fault() {
+async fn another_commit_at_the_version_is_a_conflict_under_any_fault(store: &Store) {
     for faults in [
         &[][..],
         &[Fault::Error],
         &[Fault::Exists, Fault::LandThenError],
     ] {
-        let (log, objects, faulty) = table().await;
+        let (log, objects, faulty) = table(store).await;
         let theirs = open(&engine(&objects), "t").await;
         commit(&theirs, &append(&["theirs"])).await;
         faulty.fail_puts(faults);
@@ -86,9 +93,8 @@ async fn another_commit_at_the_version_is_a_conflict_under_any_fault() {
     }
 }
 
-#[tokio::test]
-async fn a_read_back_that_fails_is_not_an_answer() {
-    let (log, objects, faulty) = table().await;
+async fn a_read_back_that_fails_is_not_an_answer(store: &Store) {
+    let (log, objects, faulty) = table(store).await;
     faulty.fail_puts(&[Fault::LandThenError]);
     faulty.fail_gets(3);
     let outcome = log
@@ -119,9 +125,8 @@ async fn a_read_back_that_fails_is_not_an_answer() {
     assert_eq!(all_added(&objects, "t").await, ["ours", "second"]);
 }
 
-#[tokio::test]
-async fn an_unknown_rewrite_is_settled_by_repeating_it() {
-    let (log, objects, faulty) = table().await;
+async fn an_unknown_rewrite_is_settled_by_repeating_it(store: &Store) {
+    let (log, objects, faulty) = table(store).await;
     let base = commit(&log, &append(&["a", "b"])).await;
     let rewrite = compact(&base.files, "ab");
     faulty.fail_puts(&[Fault::LandThenError]);
@@ -137,25 +142,23 @@ async fn an_unknown_rewrite_is_settled_by_repeating_it() {
     assert_eq!(all_added(&objects, "t").await, ["a", "ab", "b"]);
 }
 
-#[tokio::test]
-async fn a_lost_reply_does_not_create_a_table_twice() {
+async fn a_lost_reply_does_not_create_a_table_twice(store: &Store) {
     for faults in [
         [Fault::LandThenError],
         [Fault::LandThenExists],
         [Fault::Exists],
     ] {
-        let store = memory();
-        let faulty = Faulty::over(Arc::clone(&store.objects));
+        let sound = store.another();
+        let faulty = Faulty::over(Arc::clone(&sound));
         let objects: Arc<dyn ObjectStore> = Arc::clone(&faulty) as _;
         faulty.fail_puts(&faults);
         let outcome = TableLog::create(&engine(&objects), "t", spec())
             .await
             .unwrap();
         assert!(matches!(outcome, CreateOutcome::Created(_)), "{faults:?}");
-        assert_eq!(versions(&store.objects, "t").await, [0]);
+        assert_eq!(versions(&sound, "t").await, [0]);
     }
-    let store = memory();
-    let faulty = Faulty::over(Arc::clone(&store.objects));
+    let faulty = Faulty::over(store.another());
     let objects: Arc<dyn ObjectStore> = Arc::clone(&faulty) as _;
     faulty.fail_puts(&[Fault::Error; 6]);
     let error = TableLog::create(&engine(&objects), "t", spec())
@@ -164,9 +167,8 @@ async fn a_lost_reply_does_not_create_a_table_twice() {
     assert_eq!(error.kind(), ErrorKind::Unavailable);
 }
 
-#[tokio::test]
-async fn requests_are_counted_exactly() {
-    let (log, objects, faulty) = table().await;
+async fn requests_are_counted_exactly(store: &Store) {
+    let (log, objects, faulty) = table(store).await;
     for name in ["a", "b", "c"] {
         commit(&log, &append(&[name])).await;
     }

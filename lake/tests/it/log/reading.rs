@@ -13,6 +13,21 @@ use serde_json::{Value, json};
 
 use super::support::*;
 
+on_every_store![
+    a_version_and_an_instant_name_the_same_table,
+    what_the_log_does_not_reach_is_not_found,
+    times_survive_a_copy_of_the_lake,
+    history_is_newest_first,
+    a_checkpoint_holds_all_that_the_log_said,
+    a_checkpoint_comes_by_itself,
+    odd_names_are_read_back_as_they_were_given,
+    a_foreign_commit_is_followed_and_rewritten,
+    a_deletion_vector_is_marked_and_the_file_not_removed,
+    what_we_cannot_read_is_refused_by_name,
+    an_unknown_writer_feature_stops_only_writes,
+    a_broken_commit_is_corrupt,
+];
+
 /// A table with versions 0 to 4, committed at START_MS + 0, 1000, ... 4000.
 async fn five_versions(objects: &Arc<dyn ObjectStore>, table: &str) -> TableLog {
     let clock = HeldClock::at_ms(START_MS);
@@ -24,33 +39,28 @@ async fn five_versions(objects: &Arc<dyn ObjectStore>, table: &str) -> TableLog 
     log
 }
 
-#[tokio::test]
-async fn a_version_and_an_instant_name_the_same_table() {
-    for store in stores() {
-        let log = five_versions(&store.objects, "t").await;
-        let cases = [
-            (VersionAsked::Latest, 4),
-            (VersionAsked::Version(0), 0),
-            (VersionAsked::Version(3), 3),
-            (VersionAsked::TimestampMs(START_MS), 0),
-            (VersionAsked::TimestampMs(START_MS + 999), 0),
-            (VersionAsked::TimestampMs(START_MS + 1000), 1),
-            (VersionAsked::TimestampMs(START_MS + 3999), 3),
-            (VersionAsked::TimestampMs(i64::MAX), 4),
-        ];
-        for (asked, version) in cases {
-            let snapshot = log.snapshot_at(asked).await.unwrap();
-            assert_eq!(snapshot.version, version, "{asked:?} on {}", store.name);
-            assert_eq!(u64::try_from(snapshot.files.len()).unwrap(), version);
-            let committed = START_MS + i64::try_from(version).unwrap() * 1000;
-            assert_eq!(snapshot.timestamp_ms, committed);
-        }
+async fn a_version_and_an_instant_name_the_same_table(store: &Store) {
+    let log = five_versions(&store.objects, "t").await;
+    let cases = [
+        (VersionAsked::Latest, 4),
+        (VersionAsked::Version(0), 0),
+        (VersionAsked::Version(3), 3),
+        (VersionAsked::TimestampMs(START_MS), 0),
+        (VersionAsked::TimestampMs(START_MS + 999), 0),
+        (VersionAsked::TimestampMs(START_MS + 1000), 1),
+        (VersionAsked::TimestampMs(START_MS + 3999), 3),
+        (VersionAsked::TimestampMs(i64::MAX), 4),
+    ];
+    for (asked, version) in cases {
+        let snapshot = log.snapshot_at(asked).await.unwrap();
+        assert_eq!(snapshot.version, version, "{asked:?} on {}", store.name);
+        assert_eq!(u64::try_from(snapshot.files.len()).unwrap(), version);
+        let committed = START_MS + i64::try_from(version).unwrap() * 1000;
+        assert_eq!(snapshot.timestamp_ms, committed);
     }
 }
 
-#[tokio::test]
-async fn what_the_log_does_not_reach_is_not_found() {
-    let store = memory();
+async fn what_the_log_does_not_reach_is_not_found(store: &Store) {
     let log = five_versions(&store.objects, "t").await;
     let mut said = String::new();
     for asked in [
@@ -67,9 +77,7 @@ async fn what_the_log_does_not_reach_is_not_found() {
     "#]].assert_eq(&said);
 }
 
-#[tokio::test]
-async fn times_survive_a_copy_of_the_lake() {
-    let store = memory();
+async fn times_survive_a_copy_of_the_lake(store: &Store) {
     five_versions(&store.objects, "t").await;
     let copy: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let listed: Vec<_> = store.objects.list(None).collect().await;
@@ -91,9 +99,7 @@ async fn times_survive_a_copy_of_the_lake() {
     assert_eq!(log.snapshot_at(asked).await.unwrap().version, 2);
 }
 
-#[tokio::test]
-async fn history_is_newest_first() {
-    let store = memory();
+async fn history_is_newest_first(store: &Store) {
     let log = five_versions(&store.objects, "t").await;
     let all = log.history(None).await.unwrap();
     let lines: Vec<_> = all
@@ -120,48 +126,43 @@ async fn history_is_newest_first() {
     assert!(log.history(Some(0)).await.unwrap().is_empty());
 }
 
-#[tokio::test]
-async fn a_checkpoint_holds_all_that_the_log_said() {
-    for store in stores() {
-        let engine = engine(&store.objects);
-        let log = create(&engine, "t").await;
-        let mut first = append(&["kind=hk/a", "kind=hk/b"]);
-        first
-            .adds
-            .push(file("kind=__HIVE_DEFAULT_PARTITION__/n", None, 3));
-        first.transactions = vec![("unit/1".into(), 1)];
-        commit(&log, &first).await;
-        let base = commit(&log, &append(&["c"])).await;
-        let gone: Vec<_> = base
-            .files
-            .iter()
-            .filter(|f| f.path == "c")
-            .cloned()
-            .collect();
-        commit(&log, &compact(&gone, "c2")).await;
-        let held = commit(&log, &append(&["d"])).await;
-        assert!(log.checkpoint().await.unwrap(), "{}", store.name);
-        assert!(!log.checkpoint().await.unwrap());
+async fn a_checkpoint_holds_all_that_the_log_said(store: &Store) {
+    let engine = engine(&store.objects);
+    let log = create(&engine, "t").await;
+    let mut first = append(&["kind=hk/a", "kind=hk/b"]);
+    first
+        .adds
+        .push(file("kind=__HIVE_DEFAULT_PARTITION__/n", None, 3));
+    first.transactions = vec![("unit/1".into(), 1)];
+    commit(&log, &first).await;
+    let base = commit(&log, &append(&["c"])).await;
+    let gone: Vec<_> = base
+        .files
+        .iter()
+        .filter(|f| f.path == "c")
+        .cloned()
+        .collect();
+    commit(&log, &compact(&gone, "c2")).await;
+    let held = commit(&log, &append(&["d"])).await;
+    assert!(log.checkpoint().await.unwrap(), "{}", store.name);
+    assert!(!log.checkpoint().await.unwrap());
 
-        for version in 0..4 {
-            let place = Path::parse(format!("t/_delta_log/{version:020}.json")).unwrap();
-            store.objects.delete(&place).await.unwrap();
-        }
-        let opened = open(&engine, "t").await.snapshot();
-        assert_eq!(sorted_files(&held), sorted_files(&opened), "{}", store.name);
-        assert_eq!(opened.transactions.get("unit/1"), Some(1));
-        assert_eq!(held.schema, opened.schema);
-        assert_eq!(held.timestamp_ms, opened.timestamp_ms);
-
-        let after = commit(&log, &append(&["e"])).await;
-        let opened = open(&engine, "t").await.snapshot();
-        assert_eq!(sorted_files(&after), sorted_files(&opened));
+    for version in 0..4 {
+        let place = Path::parse(format!("t/_delta_log/{version:020}.json")).unwrap();
+        store.objects.delete(&place).await.unwrap();
     }
+    let opened = open(&engine, "t").await.snapshot();
+    assert_eq!(sorted_files(&held), sorted_files(&opened), "{}", store.name);
+    assert_eq!(opened.transactions.get("unit/1"), Some(1));
+    assert_eq!(held.schema, opened.schema);
+    assert_eq!(held.timestamp_ms, opened.timestamp_ms);
+
+    let after = commit(&log, &append(&["e"])).await;
+    let opened = open(&engine, "t").await.snapshot();
+    assert_eq!(sorted_files(&after), sorted_files(&opened));
 }
 
-#[tokio::test]
-async fn a_checkpoint_comes_by_itself() {
-    let store = memory();
+async fn a_checkpoint_comes_by_itself(store: &Store) {
     let engine = engine(&store.objects);
     let log = create(&engine, "t").await;
     let other = open(&engine, "t").await;
@@ -176,8 +177,7 @@ async fn a_checkpoint_comes_by_itself() {
     assert_eq!(commit(&log, &append(&["last"])).await.version, 106);
 }
 
-#[tokio::test]
-async fn odd_names_are_read_back_as_they_were_given() {
+async fn odd_names_are_read_back_as_they_were_given(store: &Store) {
     let tables = [
         "plain",
         "two words",
@@ -188,37 +188,35 @@ async fn odd_names_are_read_back_as_they_were_given() {
         "q?#x",
         "b[1]",
     ];
-    for store in stores() {
-        let engine = engine(&store.objects);
-        for table in tables {
-            let log = create(&engine, table).await;
-            let kinds = [
-                Some("a b"),
-                Some("50%"),
-                Some("%41"),
-                Some("ü/ß"),
-                Some("?#"),
-                None,
-            ];
-            let mut odd = append(&[]);
-            for (number, kind) in kinds.iter().enumerate() {
-                let folder = kind
-                    .unwrap_or("__HIVE_DEFAULT_PARTITION__")
-                    .replace('/', "%2F");
-                odd.adds
-                    .push(file(&format!("kind={folder}/{number}.parquet"), *kind, 1));
-            }
-            let held = commit(&log, &odd).await;
-            let inputs = vec![Arc::clone(&held.files[1])];
-            let held = commit(&log, &compact(&inputs, "kind=50%/new")).await;
-            let opened = open(&engine, table).await.snapshot();
-            let name = format!("table {table} on {}", store.name);
-            assert_eq!(sorted_files(&held), sorted_files(&opened), "{name}");
-            log.checkpoint().await.unwrap();
-            let opened = open(&engine, table).await.snapshot();
-            assert_eq!(sorted_files(&held), sorted_files(&opened), "{name}");
-            assert_eq!(versions(&store.objects, table).await, [0, 1, 2], "{name}");
+    let engine = engine(&store.objects);
+    for table in tables {
+        let log = create(&engine, table).await;
+        let kinds = [
+            Some("a b"),
+            Some("50%"),
+            Some("%41"),
+            Some("ü/ß"),
+            Some("?#"),
+            None,
+        ];
+        let mut odd = append(&[]);
+        for (number, kind) in kinds.iter().enumerate() {
+            let folder = kind
+                .unwrap_or("__HIVE_DEFAULT_PARTITION__")
+                .replace('/', "%2F");
+            odd.adds
+                .push(file(&format!("kind={folder}/{number}.parquet"), *kind, 1));
         }
+        let held = commit(&log, &odd).await;
+        let inputs = vec![Arc::clone(&held.files[1])];
+        let held = commit(&log, &compact(&inputs, "kind=50%/new")).await;
+        let opened = open(&engine, table).await.snapshot();
+        let name = format!("table {table} on {}", store.name);
+        assert_eq!(sorted_files(&held), sorted_files(&opened), "{name}");
+        log.checkpoint().await.unwrap();
+        let opened = open(&engine, table).await.snapshot();
+        assert_eq!(sorted_files(&held), sorted_files(&opened), "{name}");
+        assert_eq!(versions(&store.objects, table).await, [0, 1, 2], "{name}");
     }
 }
 
@@ -239,49 +237,44 @@ fn foreign_add(path: &str, rows: u64) -> Value {
     }})
 }
 
-#[tokio::test]
-async fn a_foreign_commit_is_followed_and_rewritten() {
-    for store in stores() {
-        let engine = engine(&store.objects);
-        let log = create(&engine, "t").await;
-        // No commitInfo, a path that we would spell otherwise, no tags.
-        write_by_hand(
-            &store.objects,
-            "t",
-            1,
-            &[
-                foreign_add("kind=hk/gr%C3%B6%C3%9Fe%20(1).parquet", 5),
-                json!({"txn": {"appId": "spark", "version": 9, "lastUpdated": START_MS}}),
-            ],
-        )
-        .await;
-        let followed = log.refresh().await.unwrap();
-        let opened = open(&engine, "t").await.snapshot();
-        for snapshot in [&followed, &opened] {
-            assert_eq!(paths(snapshot), ["kind=hk/größe (1).parquet"]);
-            assert_eq!(snapshot.rows(), Some(5));
-            assert_eq!(snapshot.transactions.get("spark"), Some(9));
-            let time = &snapshot.files[0].stats.columns["time"];
-            assert_eq!(time.max, Some(json!("2026-01-01T00:00:01.500999Z")));
-            assert_eq!(time.min, Some(json!("2026-01-01T00:00:00.000Z")));
-        }
-        assert_eq!(followed.timestamp_ms, opened.timestamp_ms);
-        assert_eq!(log.history(Some(1)).await.unwrap()[0].operation, "UNKNOWN");
-
-        let held = commit(&log, &compact(&followed.files, "ours")).await;
-        assert_eq!(paths(&held), ["ours"]);
-        assert_eq!(
-            paths(&open(&engine, "t").await.snapshot()),
-            ["ours"],
-            "{}",
-            store.name
-        );
+async fn a_foreign_commit_is_followed_and_rewritten(store: &Store) {
+    let engine = engine(&store.objects);
+    let log = create(&engine, "t").await;
+    // No commitInfo, a path that we would spell otherwise, no tags.
+    write_by_hand(
+        &store.objects,
+        "t",
+        1,
+        &[
+            foreign_add("kind=hk/gr%C3%B6%C3%9Fe%20(1).parquet", 5),
+            json!({"txn": {"appId": "spark", "version": 9, "lastUpdated": START_MS}}),
+        ],
+    )
+    .await;
+    let followed = log.refresh().await.unwrap();
+    let opened = open(&engine, "t").await.snapshot();
+    for snapshot in [&followed, &opened] {
+        assert_eq!(paths(snapshot), ["kind=hk/größe (1).parquet"]);
+        assert_eq!(snapshot.rows(), Some(5));
+        assert_eq!(snapshot.transactions.get("spark"), Some(9));
+        let time = &snapshot.files[0].stats.columns["time"];
+        assert_eq!(time.max, Some(json!("2026-01-01T00:00:01.500999Z")));
+        assert_eq!(time.min, Some(json!("2026-01-01T00:00:00.000Z")));
     }
+    assert_eq!(followed.timestamp_ms, opened.timestamp_ms);
+    assert_eq!(log.history(Some(1)).await.unwrap()[0].operation, "UNKNOWN");
+
+    let held = commit(&log, &compact(&followed.files, "ours")).await;
+    assert_eq!(paths(&held), ["ours"]);
+    assert_eq!(
+        paths(&open(&engine, "t").await.snapshot()),
+        ["ours"],
+        "{}",
+        store.name
+    );
 }
 
-#[tokio::test]
-async fn a_deletion_vector_is_marked_and_the_file_not_removed() {
-    let store = memory();
+async fn a_deletion_vector_is_marked_and_the_file_not_removed(store: &Store) {
     let engine = engine(&store.objects);
     let log = create(&engine, "t").await;
     commit(&log, &append(&["a", "b"])).await;
@@ -313,25 +306,28 @@ async fn a_deletion_vector_is_marked_and_the_file_not_removed() {
     commit(&log, &append(&["c"])).await;
 }
 
-async fn with_protocol(protocol: Value, configuration: Value) -> (Store, TableLog) {
-    let store = memory();
-    let log = create(&engine(&store.objects), "t").await;
-    let mut metadata = bodies(&store.objects, "t", 0, "metaData").await.remove(0);
+async fn with_protocol(
+    store: &Store,
+    protocol: Value,
+    configuration: Value,
+) -> (Arc<dyn ObjectStore>, TableLog) {
+    let objects = store.another();
+    let log = create(&engine(&objects), "t").await;
+    let mut metadata = bodies(&objects, "t", 0, "metaData").await.remove(0);
     for (name, value) in map(configuration) {
         metadata["configuration"][name] = value;
     }
     write_by_hand(
-        &store.objects,
+        &objects,
         "t",
         1,
         &[json!({"protocol": protocol}), json!({"metaData": metadata})],
     )
     .await;
-    (store, log)
+    (objects, log)
 }
 
-#[tokio::test]
-async fn what_we_cannot_read_is_refused_by_name() {
+async fn what_we_cannot_read_is_refused_by_name(store: &Store) {
     let cases = [
         (
             json!({"minReaderVersion": 3, "minWriterVersion": 7,
@@ -351,8 +347,8 @@ async fn what_we_cannot_read_is_refused_by_name() {
         ),
     ];
     for (protocol, configuration, expected) in cases {
-        let (store, log) = with_protocol(protocol, configuration).await;
-        let error = TableLog::open(&engine(&store.objects), "t")
+        let (objects, log) = with_protocol(store, protocol, configuration).await;
+        let error = TableLog::open(&engine(&objects), "t")
             .await
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid, "{error:?}");
@@ -362,9 +358,9 @@ async fn what_we_cannot_read_is_refused_by_name() {
     }
 }
 
-#[tokio::test]
-async fn an_unknown_writer_feature_stops_only_writes() {
-    let (store, log) = with_protocol(
+async fn an_unknown_writer_feature_stops_only_writes(store: &Store) {
+    let (objects, log) = with_protocol(
+        store,
         json!({"minReaderVersion": 3, "minWriterVersion": 7,
             "readerFeatures": [], "writerFeatures": ["moonPhase", "timeWarp"]}),
         json!({}),
@@ -372,18 +368,16 @@ async fn an_unknown_writer_feature_stops_only_writes() {
     .await;
     let snapshot = log.refresh().await.unwrap();
     assert_eq!(
-        open(&engine(&store.objects), "t").await.snapshot().version,
+        open(&engine(&objects), "t").await.snapshot().version,
         1
     );
     let error = log.commit(&snapshot, &append(&["a"])).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
     expect!["commit to table t: the table uses writer features that are not supported: moonPhase, timeWarp: use the tool that wrote it, or drop the features there"].assert_eq(error.message());
-    assert_eq!(versions(&store.objects, "t").await, [0, 1]);
+    assert_eq!(versions(&objects, "t").await, [0, 1]);
 }
 
-#[tokio::test]
-async fn a_broken_commit_is_corrupt() {
-    let store = memory();
+async fn a_broken_commit_is_corrupt(store: &Store) {
     let log = create(&engine(&store.objects), "t").await;
     let place = Path::parse("t/_delta_log/00000000000000000001.json").unwrap();
     store

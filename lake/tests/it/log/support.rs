@@ -15,11 +15,12 @@ use downlake_lake::log::{
     Snapshot, TableLog,
 };
 use downlake_lake::seam::{Clock, Seams};
+use downlake_lake::storage::probe::ensure_probed;
+use downlake_lake::storage::{Storage, StorageOptions};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use object_store::local::LocalFileSystem;
-use object_store::memory::InMemory;
 use object_store::path::Path;
+use object_store::prefix::PrefixStore;
 use object_store::{
     CopyOptions, Error as StoreError, GetOptions, GetResult, ListResult, MultipartUpload,
     ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMultipartOptions, PutOptions, PutPayload,
@@ -28,34 +29,88 @@ use object_store::{
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
-/// A store for one test, with what must live as long.
+use crate::stores;
+
+/// A store for one case, which began with the probe of a lake's store.
 pub(super) struct Store {
     pub(super) name: &'static str,
     pub(super) objects: Arc<dyn ObjectStore>,
+    taken: AtomicI64,
     _folder: Option<TempDir>,
 }
 
-/// One fresh store of each kind.
-pub(super) fn stores() -> Vec<Store> {
-    vec![memory(), disk()]
-}
+impl Store {
+    async fn begin(name: &'static str, storage: &Storage, folder: Option<TempDir>) -> Store {
+        ensure_probed(storage, &Seams::system()).await.unwrap();
+        Store {
+            name,
+            objects: Arc::clone(storage.objects()),
+            taken: AtomicI64::new(0),
+            _folder: folder,
+        }
+    }
 
-pub(super) fn memory() -> Store {
-    Store {
-        name: "memory",
-        objects: Arc::new(InMemory::new()),
-        _folder: None,
+    /// A folder of the store that no other test writes to.
+    pub(super) fn another(&self) -> Arc<dyn ObjectStore> {
+        let number = self.taken.fetch_add(1, Ordering::SeqCst);
+        let folder = format!("another-{number}");
+        Arc::new(PrefixStore::new(Arc::clone(&self.objects), folder))
     }
 }
 
-fn disk() -> Store {
+pub(super) async fn memory() -> Store {
+    let storage = Storage::open("memory:///", &StorageOptions::default()).unwrap();
+    Store::begin("memory", &storage, None).await
+}
+
+pub(super) async fn disk() -> Store {
     let folder = TempDir::new().unwrap();
-    Store {
-        name: "disk",
-        objects: Arc::new(LocalFileSystem::new_with_prefix(folder.path()).unwrap()),
-        _folder: Some(folder),
-    }
+    let path = folder.path().join("lake");
+    let storage = Storage::open(path.to_str().unwrap(), &StorageOptions::default()).unwrap();
+    Store::begin("disk", &storage, Some(folder)).await
 }
+
+pub(super) async fn s3(test: &str) -> Option<Store> {
+    Some(Store::begin("s3", &stores::s3(test)?, None).await)
+}
+
+pub(super) async fn azure(test: &str) -> Option<Store> {
+    Some(Store::begin("azure", &stores::azure(test)?, None).await)
+}
+
+/// Makes of each case one test a store.
+macro_rules! on_every_store {
+    ($($case:ident),* $(,)?) => {
+        $(mod $case {
+            use super::super::support;
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn memory() {
+                super::$case(&support::memory().await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn disk() {
+                super::$case(&support::disk().await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn s3() {
+                if let Some(store) = support::s3(concat!(module_path!(), "::s3")).await {
+                    super::$case(&store).await;
+                }
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn azure() {
+                if let Some(store) = support::azure(concat!(module_path!(), "::azure")).await {
+                    super::$case(&store).await;
+                }
+            }
+        })*
+    };
+}
+pub(super) use on_every_store;
 
 /// A clock that stands where it was put.
 #[derive(Debug)]
