@@ -1,5 +1,7 @@
 //! Tests of the public interface, with real telemetry where it is there.
 
 mod columnar;
+mod frames;
 mod fuzz;
+mod md5;
 mod text;
