@@ -39,6 +39,8 @@ struct Received {
     /// Offset of the first frame of each packet.
     offsets: Vec<u64>,
     replays: u64,
+    /// Packets of APID 2047.
+    idle_packets: u64,
     ocf: u64,
     /// Gaps, holes, and fragments other than of packets that began before.
     reports: String,
@@ -48,6 +50,7 @@ struct Received {
 impl Received {
     fn take(&mut self, event: &Event<'_>) {
         match event {
+            Event::Packet(packet) if packet.bytes[..2] == [0x07, 0xFF] => self.idle_packets += 1,
             Event::Packet(packet) => {
                 let of_channel = self.packets.entry(packet.channel.virtual_channel);
                 let (count, bytes) = of_channel.or_default();
@@ -114,8 +117,9 @@ fn summary(received: &Received) -> String {
     } = received.counts;
     writeln!(
         summary,
-        "{frames} frames, {frames_idle} idle, {frames_refused} refused, {symbols_corrected} symbols \
-         corrected, {codewords_uncorrectable} codewords uncorrectable"
+        "{} idle packets, {frames} frames, {frames_idle} idle, {frames_refused} refused, {symbols_corrected} symbols \
+         corrected, {codewords_uncorrectable} codewords uncorrectable",
+        received.idle_packets
     )
     .unwrap();
     summary + &received.reports
@@ -134,11 +138,19 @@ fn real_cadus_give_the_known_packets() {
     let Some(received) = snpp("snpp_synchronized_cadus.dat") else {
         return;
     };
-    expect![[r#""#]].assert_eq(&summary(&received));
+    expect![[r#"
+        vc 16: 12 packets, 53098 bytes, 5e11051d86c46ddc3500904c99bbe978
+        0 idle packets, 65 frames, 0 idle, 0 refused, 0 symbols corrected, 0 codewords uncorrectable
+        Lost 1 of vc 16 at 6144
+        packet-frame-lost of vc 16 at 5120, 400 bytes
+        packet-unfinished of vc 16 at 65536, 438 bytes
+    "#]]
+    .assert_eq(&summary(&received));
     let packets = data("frames/snpp/snpp_expected_packets.bin").unwrap();
     assert!(received.packets[&16].1 == packets);
     assert_eq!(received.replays, 12);
-    expect![[""]].assert_eq(&format!("{:?}", received.offsets));
+    expect!["[1024, 5120, 8192, 12288, 18432, 24576, 29696, 35840, 41984, 48128, 53248, 59392]"]
+        .assert_eq(&format!("{:?}", received.offsets));
 }
 
 #[test]
@@ -146,7 +158,13 @@ fn sixteen_errors_in_every_codeword_change_nothing() {
     let Some(received) = snpp("snpp_16errors_per_codeword.dat") else {
         return;
     };
-    expect![[r#""#]].assert_eq(&summary(&received));
+    expect![[r#"
+        vc 16: 12 packets, 53098 bytes, 5e11051d86c46ddc3500904c99bbe978
+        0 idle packets, 65 frames, 0 idle, 0 refused, 4160 symbols corrected, 0 codewords uncorrectable
+        Lost 1 of vc 16 at 6144
+        packet-frame-lost of vc 16 at 5120, 400 bytes
+        packet-unfinished of vc 16 at 65536, 438 bytes
+    "#]].assert_eq(&summary(&received));
 }
 
 #[test]
@@ -154,7 +172,16 @@ fn a_dropped_frame_refuses_its_packet_alone() {
     let Some(received) = snpp("snpp_dropped_frame20.dat") else {
         return;
     };
-    expect![[r#""#]].assert_eq(&summary(&received));
+    expect![[r#"
+        vc 16: 11 packets, 48040 bytes, 392a2f121cc65c4da8692a3233025fa1
+        0 idle packets, 64 frames, 0 idle, 0 refused, 0 symbols corrected, 0 codewords uncorrectable
+        Lost 1 of vc 16 at 6144
+        packet-frame-lost of vc 16 at 5120, 400 bytes
+        Lost 1 of vc 16 at 20480
+        packet-frame-lost of vc 16 at 18432, 1382 bytes
+        packet-unfinished of vc 16 at 64512, 438 bytes
+    "#]]
+    .assert_eq(&summary(&received));
 }
 
 #[test]
@@ -162,7 +189,17 @@ fn garbage_between_frames_is_reported_and_harms_nothing() {
     let Some(received) = snpp("snpp_garbage_between.dat") else {
         return;
     };
-    expect![[r#""#]].assert_eq(&summary(&received));
+    expect![[r#"
+        vc 16: 12 packets, 53098 bytes, 5e11051d86c46ddc3500904c99bbe978
+        0 idle packets, 65 frames, 0 idle, 0 refused, 0 symbols corrected, 0 codewords uncorrectable
+        no-marker at 0..137
+        Lost 1 of vc 16 at 6281
+        packet-frame-lost of vc 16 at 5257, 400 bytes
+        no-marker at 11401..11478
+        no-marker at 42198..42275
+        packet-unfinished of vc 16 at 65827, 438 bytes
+    "#]]
+    .assert_eq(&summary(&received));
 }
 
 #[test]
@@ -170,7 +207,17 @@ fn an_uncorrectable_frame_is_refused() {
     let Some(received) = snpp("snpp_uncorrectable_frame30.dat") else {
         return;
     };
-    expect![[r#""#]].assert_eq(&summary(&received));
+    expect![[r#"
+        vc 16: 11 packets, 47976 bytes, b15a1e3de2880dc174c6eeee57f7f215
+        0 idle packets, 64 frames, 0 idle, 1 refused, 0 symbols corrected, 4 codewords uncorrectable
+        Lost 1 of vc 16 at 6144
+        packet-frame-lost of vc 16 at 5120, 400 bytes
+        frame-uncorrectable at 30720..31744
+        Lost 1 of vc 16 at 31744
+        packet-frame-lost of vc 16 at 29696, 138 bytes
+        packet-unfinished of vc 16 at 65536, 438 bytes
+    "#]]
+    .assert_eq(&summary(&received));
 }
 
 /// The packets of virtual channel 1 carry random version numbers, as their
@@ -186,7 +233,11 @@ fn tm_frames_give_the_known_packets() {
     };
     let received = receive(&link, &bytes, 1 << 16);
     assert_eq!(received.ocf, 116);
-    expect![[r#""#]].assert_eq(&summary(&received));
+    expect![[r#"
+        vc 0: 500 packets, 35500 bytes, 8b221b51a8ae67a9bf5750818a11728b
+        vc 1: 20 packets, 80120 bytes, aa180bc4c26966a31290d715a3ff9aa9
+        2 idle packets, 116 frames, 10 idle, 0 refused, 0 symbols corrected, 0 codewords uncorrectable
+    "#]].assert_eq(&summary(&received));
     let cadus = data("fixtures/tm_cadu_1115_randomized.bin").unwrap();
     let link = Link {
         any_packet_version: true,
@@ -219,7 +270,10 @@ fn aos_frames_give_the_known_packets() {
         spacecraft: Some(171),
         ..Link::aos(892)
     };
-    expect![[r#""#]].assert_eq(&summary(&receive(&link, &bytes, 1 << 16)));
+    expect![[r#"
+        vc 3: 520 packets, 115620 bytes, d4bd8df2a3a24a57c4a1d9141ebc3085
+        1 idle packets, 151 frames, 19 idle, 0 refused, 0 symbols corrected, 0 codewords uncorrectable
+    "#]].assert_eq(&summary(&receive(&link, &bytes, 1 << 16)));
     let other = Link {
         spacecraft: Some(172),
         ..link
@@ -261,7 +315,18 @@ fn real_cadus_are_found_again_behind_a_bit_slip() {
     );
     let link = Link::preset("jpss").unwrap();
     let received = receive(&link, &slipped, 4096);
-    expect![[r#""#]].assert_eq(&summary(&received));
+    expect![[r#"
+        vc 16: 10 packets, 43890 bytes, 7d9ce8376b5318fc861687d92d5ce3d6
+        0 idle packets, 63 frames, 0 idle, 0 refused, 0 symbols corrected, 4 codewords uncorrectable
+        Lost 1 of vc 16 at 6144
+        packet-frame-lost of vc 16 at 5120, 400 bytes
+        frame-uncorrectable at 10240..11264
+        Lost 1 of vc 16 at 11263
+        packet-frame-lost of vc 16 at 8192, 1730 bytes
+        frame-truncated at 65535..66559
+        packet-unfinished of vc 16 at 59391, 4672 bytes
+    "#]]
+    .assert_eq(&summary(&received));
 }
 
 /// A stream of TM frames of 40 bytes made here: valid checks, packets of all

@@ -91,10 +91,13 @@ fn shifted(bytes: &[u8], bits: u32) -> Vec<u8> {
 
 #[test]
 fn frames_in_a_row() {
-    check(&[frame(1), frame(2), frame(3)].concat(), expect![[r#"
+    check(
+        &[frame(1), frame(2), frame(3)].concat(),
+        expect![[r#"
         @ 0..192 01 0
         @ 192..384 02 0
-        @ 384..576 03 0"#]]);
+        @ 384..576 03 0"#]],
+    );
     check(&[], expect![""]);
 }
 
@@ -193,12 +196,18 @@ fn a_marker_inside_data_is_not_followed() {
 #[test]
 fn an_input_that_ends_inside_a_frame() {
     let cut = [frame(1), frame(2)].concat();
-    check(&cut[..40], expect![[r#"
+    check(
+        &cut[..40],
+        expect![[r#"
         @ 0..192 01 0
-        hole 192..320 frame-truncated"#]]);
-    check(&cut[..26], expect![[r#"
+        hole 192..320 frame-truncated"#]],
+    );
+    check(
+        &cut[..26],
+        expect![[r#"
         @ 0..192 01 0
-        hole 192..208 no-marker"#]]);
+        hole 192..208 no-marker"#]],
+    );
 }
 
 /// Markers one after the other cost a few attempts per frame, not one each.
