@@ -509,6 +509,39 @@ fn no_packet_comes_out_that_did_not_go_in() {
     }
 }
 
+/// Without a check of its own a frame is believed if a marker follows it.
+#[test]
+fn an_unchecked_frame_that_lost_bytes_is_not_believed() {
+    let link = Link {
+        marker: true,
+        ..Link::tm(40)
+    };
+    let mut stream = tm_stream(&link, 6);
+    stream.drain(2 * 44 + 20..2 * 44 + 23);
+    let received = receive(&link, &stream, 64);
+    assert_eq!(received.counts.frames, 5);
+    assert!(received.reports.contains("frame-unconfirmed at 88..129"));
+}
+
+/// So many frames are lost that the counts of all channels go on as if none
+/// were.
+#[test]
+fn a_hole_as_long_as_a_turn_of_the_count_is_reported() {
+    let link = Link::preset("tm-1115-cadu").unwrap();
+    let link = Link {
+        frame_length: 40,
+        ..link
+    };
+    let stream = tm_stream(&link, 4);
+    for (frames, gaps) in [(255, 0), (256, 1)] {
+        let lost = vec![0x55; frames * 44];
+        let (before, behind) = stream.split_at(3 * 44);
+        let received = receive(&link, &[before, &lost, behind].concat(), 4096);
+        let found = received.reports.matches("Lost 256 of vc 0").count();
+        assert_eq!(found, gaps, "{}", received.reports);
+    }
+}
+
 /// Valid streams come out whole under their own link.
 #[test]
 fn streams_made_here_are_whole() {
