@@ -6,6 +6,7 @@
 //! log and queries.
 
 pub mod decode;
+pub mod frames;
 pub mod infer;
 pub mod job;
 mod pipeline;

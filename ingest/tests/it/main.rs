@@ -1,7 +1,9 @@
 //! Tests of the public interface, with real telemetry where it is there.
 
 mod columnar;
+mod frames;
 mod fuzz;
 mod int96;
+mod md5;
 mod report;
 mod text;

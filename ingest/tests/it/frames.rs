@@ -1,0 +1,625 @@
+//! Transfer frames: real CADUs and frame streams, and streams broken at random.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on stops, and says what it ran"
+)]
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use downlake_ingest::frames::reed_solomon::{Codec, Repair};
+use downlake_ingest::frames::{
+    Counts, Event, FragmentCause, GapKind, Hole, Link, MARKER, Receiver, randomizer,
+};
+use expect_test::expect;
+
+use crate::md5::md5;
+
+/// A file of the test data, or nothing, loudly.
+fn data(path: &str) -> Option<Vec<u8>> {
+    match std::env::var("DOWNLAKE_TEST_DATA") {
+        Ok(data) => Some(fs::read(Path::new(&data).join(path)).unwrap()),
+        Err(_) => {
+            println!("NOT RUN: DOWNLAKE_TEST_DATA does not say where {path} is");
+            None
+        }
+    }
+}
+
+/// What a stream held.
+#[derive(Default)]
+struct Received {
+    /// Packets of each virtual channel, one after the other, and their number.
+    packets: BTreeMap<u8, (u64, Vec<u8>)>,
+    /// Offset of the first frame of each packet.
+    offsets: Vec<u64>,
+    replays: u64,
+    /// Packets of APID 2047.
+    idle_packets: u64,
+    ocf: u64,
+    /// Gaps, holes, and fragments other than of packets that began before.
+    reports: String,
+    counts: Counts,
+}
+
+impl Received {
+    fn take(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Packet(packet) if packet.bytes[..2] == [0x07, 0xFF] => self.idle_packets += 1,
+            Event::Packet(packet) => {
+                let of_channel = self.packets.entry(packet.channel.virtual_channel);
+                let (count, bytes) = of_channel.or_default();
+                *count += 1;
+                bytes.extend_from_slice(packet.bytes);
+                self.offsets.push(packet.place.byte_offset);
+                self.replays += u64::from(packet.replay);
+            }
+            Event::Frame(frame) => self.ocf += u64::from(frame.ocf.is_some()),
+            Event::Hole(hole) => self.report(&line_of_hole(hole)),
+            Event::Gap(gap) => self.report(&format!(
+                "{:?} {} of vc {} at {}",
+                gap.kind, gap.missing, gap.channel.virtual_channel, gap.place.byte_offset
+            )),
+            Event::Fragment(fragment) if fragment.cause == FragmentCause::Headless => {}
+            Event::Fragment(fragment) => self.report(&format!(
+                "{} of vc {} at {}, {} bytes",
+                fragment.cause.code(),
+                fragment.channel.virtual_channel,
+                fragment.place.byte_offset,
+                fragment.bytes.len()
+            )),
+        }
+    }
+
+    fn report(&mut self, line: &str) {
+        writeln!(self.reports, "{line}").unwrap();
+    }
+}
+
+fn line_of_hole(hole: &Hole) -> String {
+    format!("{} at {:?}", hole.cause.code(), hole.bytes())
+}
+
+/// Receives a stream in pieces of one length.
+fn receive(link: &Link, bytes: &[u8], piece: usize) -> Received {
+    let mut received = Received::default();
+    let mut receiver = Receiver::new(link).unwrap();
+    for piece in bytes.chunks(piece) {
+        receiver.push(piece, &mut |event| received.take(&event));
+    }
+    received.counts = receiver.finish(&mut |event| received.take(&event));
+    received
+}
+
+/// One line for each virtual channel, then what was reported.
+fn summary(received: &Received) -> String {
+    let mut summary = String::new();
+    for (channel, (count, bytes)) in &received.packets {
+        let (length, md5) = (bytes.len(), md5(bytes));
+        writeln!(
+            summary,
+            "vc {channel}: {count} packets, {length} bytes, {md5}"
+        )
+        .unwrap();
+    }
+    let Counts {
+        frames,
+        frames_idle,
+        frames_refused,
+        symbols_corrected,
+        codewords_uncorrectable,
+        ..
+    } = received.counts;
+    writeln!(
+        summary,
+        "{} idle packets, {frames} frames, {frames_idle} idle, {frames_refused} refused, {symbols_corrected} symbols \
+         corrected, {codewords_uncorrectable} codewords uncorrectable",
+        received.idle_packets
+    )
+    .unwrap();
+    summary + &received.reports
+}
+
+fn snpp(file: &str) -> Option<Received> {
+    let bytes = data(&format!("frames/snpp/{file}"))?;
+    let link = Link::preset("jpss").unwrap();
+    let received = receive(&link, &bytes, 1 << 16);
+    assert_eq!(summary(&receive(&link, &bytes, 777)), summary(&received));
+    Some(received)
+}
+
+#[test]
+fn real_cadus_give_the_known_packets() {
+    let Some(received) = snpp("snpp_synchronized_cadus.dat") else {
+        return;
+    };
+    expect![[r#"
+        vc 16: 12 packets, 53098 bytes, 5e11051d86c46ddc3500904c99bbe978
+        0 idle packets, 65 frames, 0 idle, 0 refused, 0 symbols corrected, 0 codewords uncorrectable
+        Lost 1 of vc 16 at 6144
+        packet-frame-lost of vc 16 at 5120, 400 bytes
+        packet-unfinished of vc 16 at 65536, 438 bytes
+    "#]]
+    .assert_eq(&summary(&received));
+    let packets = data("frames/snpp/snpp_expected_packets.bin").unwrap();
+    assert!(received.packets[&16].1 == packets);
+    assert_eq!(received.replays, 12);
+    expect!["[1024, 5120, 8192, 12288, 18432, 24576, 29696, 35840, 41984, 48128, 53248, 59392]"]
+        .assert_eq(&format!("{:?}", received.offsets));
+}
+
+#[test]
+fn sixteen_errors_in_every_codeword_change_nothing() {
+    let Some(received) = snpp("snpp_16errors_per_codeword.dat") else {
+        return;
+    };
+    expect![[r#"
+        vc 16: 12 packets, 53098 bytes, 5e11051d86c46ddc3500904c99bbe978
+        0 idle packets, 65 frames, 0 idle, 0 refused, 4160 symbols corrected, 0 codewords uncorrectable
+        Lost 1 of vc 16 at 6144
+        packet-frame-lost of vc 16 at 5120, 400 bytes
+        packet-unfinished of vc 16 at 65536, 438 bytes
+    "#]].assert_eq(&summary(&received));
+}
+
+#[test]
+fn a_dropped_frame_refuses_its_packet_alone() {
+    let Some(received) = snpp("snpp_dropped_frame20.dat") else {
+        return;
+    };
+    expect![[r#"
+        vc 16: 11 packets, 48040 bytes, 392a2f121cc65c4da8692a3233025fa1
+        0 idle packets, 64 frames, 0 idle, 0 refused, 0 symbols corrected, 0 codewords uncorrectable
+        Lost 1 of vc 16 at 6144
+        packet-frame-lost of vc 16 at 5120, 400 bytes
+        Lost 1 of vc 16 at 20480
+        packet-frame-lost of vc 16 at 18432, 1382 bytes
+        packet-unfinished of vc 16 at 64512, 438 bytes
+    "#]]
+    .assert_eq(&summary(&received));
+}
+
+#[test]
+fn garbage_between_frames_is_reported_and_harms_nothing() {
+    let Some(received) = snpp("snpp_garbage_between.dat") else {
+        return;
+    };
+    expect![[r#"
+        vc 16: 12 packets, 53098 bytes, 5e11051d86c46ddc3500904c99bbe978
+        0 idle packets, 65 frames, 0 idle, 0 refused, 0 symbols corrected, 0 codewords uncorrectable
+        no-marker at 0..137
+        Lost 1 of vc 16 at 6281
+        packet-frame-lost of vc 16 at 5257, 400 bytes
+        no-marker at 11401..11478
+        no-marker at 42198..42275
+        packet-unfinished of vc 16 at 65827, 438 bytes
+    "#]]
+    .assert_eq(&summary(&received));
+}
+
+#[test]
+fn an_uncorrectable_frame_is_refused() {
+    let Some(received) = snpp("snpp_uncorrectable_frame30.dat") else {
+        return;
+    };
+    expect![[r#"
+        vc 16: 11 packets, 47976 bytes, b15a1e3de2880dc174c6eeee57f7f215
+        0 idle packets, 64 frames, 0 idle, 1 refused, 0 symbols corrected, 4 codewords uncorrectable
+        Lost 1 of vc 16 at 6144
+        packet-frame-lost of vc 16 at 5120, 400 bytes
+        frame-uncorrectable at 30720..31744
+        Lost 1 of vc 16 at 31744
+        packet-frame-lost of vc 16 at 29696, 138 bytes
+        packet-unfinished of vc 16 at 65536, 438 bytes
+    "#]]
+    .assert_eq(&summary(&received));
+}
+
+/// The packets of virtual channel 1 carry random version numbers, as their
+/// instrument sent them.
+#[test]
+fn tm_frames_give_the_known_packets() {
+    let Some(bytes) = data("fixtures/tm_frames_1115.bin") else {
+        return;
+    };
+    let link = Link {
+        any_packet_version: true,
+        ..Link::preset("tm-1115").unwrap()
+    };
+    let received = receive(&link, &bytes, 1 << 16);
+    assert_eq!(received.ocf, 116);
+    expect![[r#"
+        vc 0: 500 packets, 35500 bytes, 8b221b51a8ae67a9bf5750818a11728b
+        vc 1: 20 packets, 80120 bytes, aa180bc4c26966a31290d715a3ff9aa9
+        2 idle packets, 116 frames, 10 idle, 0 refused, 0 symbols corrected, 0 codewords uncorrectable
+    "#]].assert_eq(&summary(&received));
+    let cadus = data("fixtures/tm_cadu_1115_randomized.bin").unwrap();
+    let link = Link {
+        any_packet_version: true,
+        ..Link::preset("tm-1115-cadu").unwrap()
+    };
+    assert_eq!(receive(&link, &cadus, 999).packets, received.packets);
+}
+
+#[test]
+fn other_packet_versions_are_refused_unless_asked_for() {
+    let Some(bytes) = data("fixtures/tm_frames_1115.bin") else {
+        return;
+    };
+    let strict = receive(&Link::preset("tm-1115").unwrap(), &bytes, 1 << 16);
+    assert_eq!(strict.packets[&0].0, 500);
+    let walked = &strict.packets[&1].1;
+    assert!(walked.first().is_some_and(|first| first >> 5 == 0));
+    assert!(strict.reports.contains("packet-version of vc 1"));
+}
+
+#[test]
+fn aos_frames_give_the_known_packets() {
+    let Some(bytes) = data("fixtures/aos_frames_892.bin") else {
+        return;
+    };
+    let link = Link {
+        insert_zone: 4,
+        fecf: true,
+        any_packet_version: true,
+        spacecraft: Some(171),
+        ..Link::aos(892)
+    };
+    expect![[r#"
+        vc 3: 520 packets, 115620 bytes, d4bd8df2a3a24a57c4a1d9141ebc3085
+        1 idle packets, 151 frames, 19 idle, 0 refused, 0 symbols corrected, 0 codewords uncorrectable
+    "#]].assert_eq(&summary(&receive(&link, &bytes, 1 << 16)));
+    let other = Link {
+        spacecraft: Some(172),
+        ..link
+    };
+    let refused = receive(&other, &bytes, 1 << 16);
+    assert_eq!(
+        (refused.counts.frames, refused.counts.frames_refused),
+        (0, 151)
+    );
+}
+
+#[test]
+fn channels_that_were_not_asked_for_are_not_read() {
+    let Some(bytes) = data("fixtures/tm_frames_1115.bin") else {
+        return;
+    };
+    let link = Link {
+        virtual_channels: Some(vec![0]),
+        ..Link::preset("tm-1115").unwrap()
+    };
+    let received = receive(&link, &bytes, 1 << 16);
+    assert_eq!(received.packets.keys().copied().collect::<Vec<_>>(), [0]);
+    assert_eq!(received.counts.unread_bytes, 73 * 1103);
+}
+
+/// A bit lost inside a frame: that frame is a hole, and the next is found at
+/// another bit of its byte.
+#[test]
+fn real_cadus_are_found_again_behind_a_bit_slip() {
+    let Some(bytes) = data("frames/snpp/snpp_synchronized_cadus.dat") else {
+        return;
+    };
+    let cut = 10 * 1024 + 500;
+    let mut slipped = bytes[..cut].to_vec();
+    slipped.extend(
+        bytes[cut..]
+            .windows(2)
+            .map(|pair| pair[0] << 1 | pair[1] >> 7),
+    );
+    let link = Link::preset("jpss").unwrap();
+    let received = receive(&link, &slipped, 4096);
+    expect![[r#"
+        vc 16: 10 packets, 43890 bytes, 7d9ce8376b5318fc861687d92d5ce3d6
+        0 idle packets, 63 frames, 0 idle, 0 refused, 0 symbols corrected, 4 codewords uncorrectable
+        Lost 1 of vc 16 at 6144
+        packet-frame-lost of vc 16 at 5120, 400 bytes
+        frame-uncorrectable at 10240..11264
+        Lost 1 of vc 16 at 11263
+        packet-frame-lost of vc 16 at 8192, 1730 bytes
+        frame-truncated at 65535..66559
+        packet-unfinished of vc 16 at 59391, 4672 bytes
+    "#]]
+    .assert_eq(&summary(&received));
+}
+
+/// A stream of TM frames of 40 bytes made here: valid checks, packets of all
+/// lengths across three channels.
+fn tm_stream(link: &Link, frames: u8) -> Vec<u8> {
+    let zone = 40 - 6 - 2;
+    let mut stream = Vec::new();
+    for number in 0..frames {
+        let channel = number % 3;
+        let count = number / 3;
+        let mut frame = vec![0x1A, 0x30 | channel << 1, number, count, 0x18, 0x00];
+        for fill in 0..2 {
+            frame.extend([0x08, channel, 0xC0, count, 0, 9]);
+            frame.extend([fill; 10]);
+        }
+        assert_eq!(frame.len(), 6 + zone);
+        frame.extend(crc16(&frame).to_be_bytes());
+        if link.marker {
+            stream.extend(MARKER.to_be_bytes());
+        }
+        if link.randomized {
+            let sequence = randomizer::sequence(frame.len());
+            frame.iter_mut().zip(sequence).for_each(|(b, s)| *b ^= s);
+        }
+        stream.extend(frame);
+    }
+    stream
+}
+
+/// CRC-16 bit by bit.
+fn crc16(bytes: &[u8]) -> u16 {
+    let bits = bytes
+        .iter()
+        .flat_map(|&byte| (0..8).rev().map(move |bit| byte >> bit & 1));
+    bits.fold(0xFFFF, |register: u16, bit| {
+        let carry = u16::from(bit) ^ register >> 15;
+        register << 1 ^ if carry == 1 { 0x1021 } else { 0 }
+    })
+}
+
+/// Every byte of input is in a frame or a hole, every byte of a packet zone in
+/// a packet, a fragment, idle or unread; packets have the length they say.
+fn run_accounted(link: &Link, bytes: &[u8], piece: usize) -> Counts {
+    let (mut next, mut zone_bytes, mut found_bytes) = (0, 0, 0);
+    let mut sink = |event: Event<'_>| match event {
+        Event::Frame(frame) => {
+            assert_eq!(frame.bits.start, next);
+            assert_eq!(frame.place.byte_offset, next / 8);
+            next = frame.bits.end;
+            zone_bytes += frame.zone.len() as u64;
+        }
+        Event::Hole(hole) => {
+            assert_eq!(hole.bits.start, next);
+            assert!(hole.bits.end > next);
+            next = hole.bits.end;
+        }
+        Event::Packet(packet) => {
+            let length = u16::from_be_bytes([packet.bytes[4], packet.bytes[5]]);
+            assert_eq!(packet.bytes.len(), usize::from(length) + 7);
+            found_bytes += packet.bytes.len() as u64;
+        }
+        Event::Fragment(fragment) => {
+            assert!((1..70_000).contains(&fragment.bytes.len()));
+            found_bytes += fragment.bytes.len() as u64;
+        }
+        Event::Gap(gap) => {
+            assert!(gap.missing > 0);
+            assert!(matches!(gap.kind, GapKind::Lost | GapKind::Reset));
+        }
+    };
+    let mut receiver = Receiver::new(link).unwrap();
+    for piece in bytes.chunks(piece.max(1)) {
+        receiver.push(piece, &mut sink);
+    }
+    let counts = receiver.finish(&mut sink);
+    assert_eq!(next, 8 * bytes.len() as u64);
+    assert_eq!(
+        counts.bytes_in * 8,
+        counts.bits_in_frames + counts.bits_in_holes
+    );
+    assert_eq!(
+        zone_bytes,
+        found_bytes + counts.idle_bytes + counts.unread_bytes
+    );
+    assert_eq!(found_bytes, counts.packet_bytes + counts.fragment_bytes);
+    counts
+}
+
+/// Links, each with a valid stream.
+fn valid_streams() -> Vec<(Link, Vec<u8>)> {
+    let plain = Link {
+        fecf: true,
+        ..Link::tm(40)
+    };
+    let marked = Link {
+        marker: true,
+        randomized: true,
+        ..plain.clone()
+    };
+    let unchecked = Link {
+        fecf: false,
+        ..marked.clone()
+    };
+    let mut streams: Vec<_> = [plain, marked, unchecked]
+        .into_iter()
+        .map(|link| {
+            let stream = tm_stream(&link, 120);
+            (link, stream)
+        })
+        .collect();
+    let cadus = data("frames/snpp/snpp_synchronized_cadus.dat");
+    let few = cadus.map(|bytes| bytes[..12 * 1024].to_vec());
+    streams.extend(few.map(|bytes| (Link::preset("jpss").unwrap(), bytes)));
+    let aos = Link {
+        insert_zone: 4,
+        any_packet_version: true,
+        ..Link::aos(892)
+    };
+    let frames = data("fixtures/aos_frames_892.bin");
+    streams.extend(frames.map(|bytes| (aos, bytes[40 * 892..60 * 892].to_vec())));
+    streams
+}
+
+/// Streams broken in one to four places, under links that fit and links that
+/// do not. `DOWNLAKE_FUZZ_SECONDS` and `DOWNLAKE_FUZZ_SEED` as in the fuzzing
+/// of formats.
+#[test]
+fn broken_streams() {
+    let variable = |name: &str| std::env::var(name).ok();
+    let seconds = variable("DOWNLAKE_FUZZ_SECONDS").and_then(|s| s.parse().ok());
+    let seed = variable("DOWNLAKE_FUZZ_SEED").and_then(|s| s.parse().ok());
+    let fresh = u64::from(std::process::id()).wrapping_mul(0x9e37_79b9);
+    let budget = Duration::from_secs_f64(seconds.unwrap_or(2.0)) / 4;
+    let streams = valid_streams();
+    for seed in [1, 2, 3, seed.unwrap_or(fresh)] {
+        println!("frames: seed {seed}");
+        let mut random = crate::fuzz::Random(seed);
+        let start = Instant::now();
+        let mut executions = 0;
+        while start.elapsed() < budget {
+            let (_, stream) = &streams[random.below(streams.len())];
+            let (link, _) = &streams[random.below(streams.len())];
+            let bytes = crate::fuzz::broken(stream, &mut random);
+            let piece = [1 << 20, 1 + random.below(5000)][random.below(2)];
+            run_accounted(link, &bytes, piece);
+            executions += 1;
+        }
+        println!("frames: seed {seed}: {executions} executions");
+        assert!(executions > 0);
+    }
+}
+
+/// A packet that comes out is one that went in, whatever was broken, where
+/// frames carry a check.
+#[test]
+fn no_packet_comes_out_that_did_not_go_in() {
+    for (link, stream) in valid_streams().into_iter().take(2) {
+        let mut sent = Vec::new();
+        let mut receiver = Receiver::new(&link).unwrap();
+        let mut keep = |event: Event<'_>| {
+            if let Event::Packet(packet) = event {
+                sent.push(packet.bytes.to_vec());
+            }
+        };
+        receiver.push(&stream, &mut keep);
+        receiver.finish(&mut keep);
+        assert_eq!(sent.len(), 240);
+        let mut random = crate::fuzz::Random(7);
+        for _ in 0..300 {
+            let bytes = crate::fuzz::broken(&stream, &mut random);
+            let mut receiver = Receiver::new(&link).unwrap();
+            let mut check = |event: Event<'_>| {
+                if let Event::Packet(packet) = event {
+                    assert!(sent.iter().any(|bytes| bytes == packet.bytes));
+                }
+            };
+            receiver.push(&bytes, &mut check);
+            receiver.finish(&mut check);
+        }
+    }
+}
+
+/// Without a check of its own a frame is believed if a marker follows it.
+#[test]
+fn an_unchecked_frame_that_lost_bytes_is_not_believed() {
+    let link = Link {
+        marker: true,
+        ..Link::tm(40)
+    };
+    let mut stream = tm_stream(&link, 6);
+    stream.drain(2 * 44 + 20..2 * 44 + 23);
+    let received = receive(&link, &stream, 64);
+    assert_eq!(received.counts.frames, 5);
+    assert!(received.reports.contains("frame-unconfirmed at 88..129"));
+}
+
+/// So many frames are lost that the counts of all channels go on as if none
+/// were.
+#[test]
+fn a_hole_as_long_as_a_turn_of_the_count_is_reported() {
+    let link = Link::preset("tm-1115-cadu").unwrap();
+    let link = Link {
+        frame_length: 40,
+        ..link
+    };
+    let stream = tm_stream(&link, 4);
+    for (frames, gaps) in [(255, 0), (256, 1)] {
+        let lost = vec![0x55; frames * 44];
+        let (before, behind) = stream.split_at(3 * 44);
+        let received = receive(&link, &[before, &lost, behind].concat(), 4096);
+        let found = received.reports.matches("Lost 256 of vc 0").count();
+        assert_eq!(found, gaps, "{}", received.reports);
+    }
+}
+
+/// Valid streams come out whole under their own link.
+#[test]
+fn streams_made_here_are_whole() {
+    for (link, stream) in valid_streams().into_iter().take(3) {
+        let counts = run_accounted(&link, &stream, 64);
+        assert_eq!((counts.frames, counts.bits_in_holes), (120, 0));
+        let expected = if link.fecf { 240 } else { counts.packets };
+        assert_eq!(counts.packets, expected);
+    }
+}
+
+/// How fast a stream of CADUs with 1 % damaged codewords is read, and how much
+/// of it is Reed-Solomon. `DOWNLAKE_MEASURE_MB` is the length of the stream
+/// (default 1); nothing depends on what it prints.
+#[test]
+fn measured_speed_of_a_damaged_stream() {
+    let Some(one) = data("frames/snpp/snpp_synchronized_cadus.dat") else {
+        return;
+    };
+    let megabytes = std::env::var("DOWNLAKE_MEASURE_MB").ok();
+    let megabytes: usize = megabytes.and_then(|m| m.parse().ok()).unwrap_or(1);
+    let mut stream = one.repeat((megabytes << 20) / one.len() + 1);
+    let damaged = damage_one_codeword_in_a_hundred(&mut stream);
+    let link = Link::preset("jpss").unwrap();
+
+    let start = Instant::now();
+    let mut receiver = Receiver::new(&link).unwrap();
+    receiver.push(&stream, &mut |_| {});
+    let counts = receiver.finish(&mut |_| {});
+    let whole = start.elapsed();
+    assert_eq!(counts.codewords_corrected, damaged);
+
+    let codec = Codec::new(link.code.unwrap(), link.frame_length).unwrap();
+    let mut blocks = derandomized(&stream);
+    let start = Instant::now();
+    let mended: u32 = blocks
+        .chunks_mut(1020)
+        .map(|block| codec.repair(block))
+        .map(
+            |Repair {
+                 codewords_corrected,
+                 ..
+             }| codewords_corrected,
+        )
+        .sum();
+    let coding = start.elapsed();
+    assert_eq!(u64::from(mended), damaged);
+    println!(
+        "{} bytes, {damaged} damaged codewords: {:.0} MB/s, {:.0} % of it reed-solomon",
+        stream.len(),
+        stream.len() as f64 / 1e6 / whole.as_secs_f64(),
+        100.0 * coding.as_secs_f64() / whole.as_secs_f64()
+    );
+}
+
+/// Eight wrong symbols in each of them; the number of damaged codewords.
+fn damage_one_codeword_in_a_hundred(stream: &mut [u8]) -> u64 {
+    let mut random = crate::fuzz::Random(1);
+    let mut damaged = 0;
+    for cadu in stream.chunks_mut(1024) {
+        for lane in 0..4 {
+            if random.below(100) > 0 {
+                continue;
+            }
+            damaged += 1;
+            let first = random.below(30);
+            for error in 0..8 {
+                cadu[4 + lane + 4 * (first + 28 * error)] ^= 0x5A;
+            }
+        }
+    }
+    damaged
+}
+
+fn derandomized(stream: &[u8]) -> Vec<u8> {
+    let sequence = randomizer::sequence(1020);
+    let blocks = stream
+        .chunks(1024)
+        .map(|cadu| cadu[4..].iter().zip(&sequence));
+    blocks.flatten().map(|(byte, mask)| byte ^ mask).collect()
+}
