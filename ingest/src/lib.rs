@@ -14,3 +14,4 @@ pub mod redrive;
 pub mod report;
 pub mod rows;
 pub mod source;
+pub mod stop;

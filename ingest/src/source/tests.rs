@@ -126,6 +126,7 @@ async fn objects_are_spooled() {
     }
     let shared: Arc<dyn ObjectStore> = store;
     let options = SourceOptions {
+        any_format: false,
         open_store: Arc::new(move |url| {
             let path = object_store::path::Path::from_url_path(url.path()).expect("a path");
             Ok((Arc::clone(&shared), path))

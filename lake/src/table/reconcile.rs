@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::append::{COMMIT_TRIES, INFO_KEY, overtaken, unknown};
 use super::lake::{Lake, Table};
 use super::ledger::{LEDGER, LedgerRow, ledger_batch, ledger_schema};
-use crate::log::{Commit, CommitOutcome, HistoryEntry, Snapshot};
+use crate::log::{Commit, CommitOutcome, HistoryEntry, NewFile, Snapshot};
 use crate::{Error, Result};
 
 /// Landings that wait before the ledger is written.
@@ -91,7 +91,7 @@ impl Lake {
     ) -> Result<()> {
         let ledger = self.system_table(LEDGER, ledger_schema()).await?;
         let mut base = ledger.snapshot();
-        let mut written: Option<(Vec<LedgerRow>, crate::log::NewFile)> = None;
+        let mut written: Option<(Vec<LedgerRow>, Vec<NewFile>)> = None;
         for _ in 0..COMMIT_TRIES {
             let missing: Vec<_> = rows
                 .iter()
@@ -112,11 +112,12 @@ impl Lake {
             let rows: Vec<_> = missing.into_iter().map(|(row, _)| row.clone()).collect();
             let adds = match &written {
                 _ if rows.is_empty() => Vec::new(),
-                Some((same, file)) if *same == rows => vec![file.clone()],
+                Some((same, files)) if *same == rows => files.clone(),
                 _ => {
-                    let file = self.write_small_file(LEDGER, ledger_batch(&rows)).await?;
-                    written = Some((rows, file.clone()));
-                    vec![file]
+                    let batch = ledger_batch(&rows);
+                    let files = self.write_small_files(LEDGER, batch).await?;
+                    written = Some((rows, files.clone()));
+                    files
                 }
             };
             let commit = Commit {
