@@ -33,10 +33,12 @@ async fn found(folder: &Path, arguments: &[&str]) -> String {
         Err(error) => format!("{:?}: {error}\n", error.kind()),
         Ok(found) => {
             let mut text = String::new();
-            for source in found.sources {
+            for source in &found.sources {
                 writeln!(text, "{}", source.name()).expect("strings take text");
             }
-            writeln!(text, "passed over {}", found.passed_over).expect("strings take text");
+            for notice in found.notices() {
+                writeln!(text, "! {notice}").expect("strings take text");
+            }
             text
         }
     };
@@ -53,6 +55,17 @@ async fn discovery() {
         "_log/x.csv",
         "c/d/e.csv",
     ]);
+    for text in [
+        "doc/LICENSE",
+        "doc/README.md",
+        "doc/readme.txt",
+        "doc/frames.dat",
+    ] {
+        let path = folder.path().join(text);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, "a,b\n1,2\n").expect("a file");
+    }
+    fs::write(folder.path().join("a/unnamed"), "PAR1").expect("a file");
     fs::create_dir(folder.path().join("empty")).expect("a folder");
     let all = [
         &["DIR"][..],
@@ -60,6 +73,9 @@ async fn discovery() {
         &["DIR/*.csv"],
         &["DIR/**/*.csv"],
         &["DIR/a/*.{csv,json}"],
+        &["DIR/doc", "-"],
+        &["DIR/doc/*.dat"],
+        &["DIR/doc/frames.dat"],
         &["DIR/empty"],
         &["DIR/none"],
         &["DIR/*.none"],
@@ -155,6 +171,51 @@ async fn objects_are_spooled() {
     let none = discover(&["s3://bucket/none/".to_owned()], &options).await;
     expect![[r#"no files in "s3://bucket/none/""#]]
         .assert_eq(&none.expect_err("empty").to_string());
+}
+
+#[tokio::test]
+async fn copies_that_wait_are_bounded() {
+    let store = InMemory::new();
+    let names = ["raw/a.csv", "raw/b.csv", "raw/c.csv"];
+    for name in names {
+        let path = object_store::path::Path::from(name);
+        let put = store.put(&path, PutPayload::from(vec![b'x'; 100]));
+        put.await.expect("memory");
+    }
+    let shared: Arc<dyn ObjectStore> = Arc::new(store);
+    let options = SourceOptions {
+        any_format: false,
+        open_store: Arc::new(move |url| {
+            let path = object_store::path::Path::from_url_path(url.path()).expect("a path");
+            Ok((Arc::clone(&shared), path))
+        }),
+    };
+    let sources = discover(&["s3://bucket/raw/".to_owned()], &options)
+        .await
+        .expect("objects")
+        .sources;
+    let folder = tempfile::tempdir().expect("a folder");
+    let local = folder.path().join("local.csv");
+    fs::write(&local, "x").expect("a file");
+    let copies = || fs::read_dir(folder.path()).expect("a folder").count() - 1;
+    let mut opened = Opened::with_bound(250);
+    for (index, source) in sources.iter().enumerate() {
+        let file = open(source, folder.path(), &options).await.expect("a copy");
+        opened.keep(index, source, file);
+    }
+    opened.keep(
+        3,
+        &SourceRef::File(local.clone()),
+        SourceFile::on_disk(&local).expect("a file"),
+    );
+    assert_eq!(copies(), 2, "the third goes beyond the bound");
+    assert!(opened.take(2).is_none() && opened.take(3).is_some());
+    drop(opened.take(0));
+    let file = open(&sources[2], folder.path(), &options)
+        .await
+        .expect("a copy");
+    opened.keep(2, &sources[2], file);
+    assert_eq!(copies(), 2, "what was taken makes room");
 }
 
 fn content(file: &SourceFile) -> std::io::Result<Vec<u8>> {

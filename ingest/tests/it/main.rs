@@ -2,4 +2,5 @@
 
 mod columnar;
 mod fuzz;
+mod job;
 mod text;

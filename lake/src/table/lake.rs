@@ -1,5 +1,8 @@
 //! The lake as a process sees it: one store, its tables, each opened once.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
