@@ -79,7 +79,7 @@ fn a_failed_first_unit_leaves_no_definition() {
     program.write("t.csv", "ts,seq\n2021-03-01T00:00:01Z,1\nbroken\n");
     let args = ["ingest", "t.csv", "--max-quarantine", "0"];
     assert_eq!(program.run(&args).code, 6);
-    assert_eq!(program.good(&["table", "list", "--json"]).json(), json!([]));
+    assert_eq!(files_below(&program.lake()), [""; 0]);
     program.good(&["ingest", "t.csv", "--time", "ts"]);
     let said = program.good(&["sql", "-f", "csv", "SELECT time, seq FROM t"]);
     assert_eq!(said.out, "time,seq\n2021-03-01T00:00:01.000000Z,1\n");
@@ -176,37 +176,6 @@ fn what_is_refused_again_stands_where_it_stood() {
         format!("source,line,byte_offset\nraw/a.csv,6,{a}\nraw/b.jsonl,2,{b}\n")
     );
     Audit::clean(&program.lake(), Last::Finished, "after the redrive");
-}
-
-/// Two records that make one when what stood between them is missing.
-#[test]
-fn records_that_run_together_are_not_tried_again() {
-    let program = Program::new();
-    let definition = "stream = \"t\"\n[[column]]\nname = \"a\"\ntype = \"i64\"\n[[column]]\nname = \"b\"\ntype = \"text\"\n[[column]]\nname = \"c\"\ntype = \"i64\"\n";
-    program.write("t.toml", definition);
-    program.write(
-        "mended.toml",
-        definition.replace(
-            "[[column]]\nname = \"a\"",
-            "[input]\nnull_values = [\"NA\"]\n[[column]]\nname = \"a\"",
-        ),
-    );
-    program.write("t.csv", "a,b,c\n1,\"x\n2,\"ok\",3\n\",9\n");
-    let report = program
-        .good(&["ingest", "t.csv", "--schema", "t.toml", "--json"])
-        .json();
-    assert_eq!(report["rows_quarantined"], 2, "{report}");
-    let said = program.run(&["quarantine", "redrive", "--schema", "mended.toml"]);
-    assert_eq!(said.code, 6, "{said:?}");
-    assert!(
-        said.err
-            .contains("the 2 refused records of t.csv read as 1"),
-        "{said:?}"
-    );
-    let statement = "SELECT count(*) AS n, (SELECT count(*) FROM _quarantine WHERE redriven_as IS NULL) AS waiting FROM t";
-    let said = program.good(&["sql", "-f", "json", statement]);
-    assert_eq!(said.json(), json!({"n": 1, "waiting": 2}));
-    Audit::clean(&program.lake(), Last::Finished, "nothing was changed");
 }
 
 #[test]

@@ -4,6 +4,9 @@
 //! source it came from, not in the file that was put together for it; memory
 //! does not grow with the number of records.
 
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -71,6 +74,19 @@ impl Spool {
             index,
         };
         Ok((file, spool))
+    }
+
+    /// # Errors
+    /// Corrupt, where other than the spooled records were read: two that stood
+    /// apart in their source have run together.
+    pub(crate) fn check_records(&self, read: u64) -> Result<()> {
+        if read == self.records {
+            return Ok(());
+        }
+        Err(Error::corrupt(format!(
+            "the {} refused records of {} read as {read}: without their source they cannot be told apart; nothing was changed",
+            self.records, self.source
+        )))
     }
 
     /// The record with its place in the source.

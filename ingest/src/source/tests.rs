@@ -93,29 +93,39 @@ async fn discovery() {
         ["DIR"]
         DIR/a/1.csv
         DIR/a/2.json
+        DIR/a/unnamed
         DIR/b.csv
         DIR/c/d/e.csv
-        passed over 2
+        ! 2 names that begin with "." or "_" were passed over
+        ! 4 files were passed over, their names and first bytes tell no format: DIR/doc/LICENSE, DIR/doc/README.md, DIR/doc/frames.dat and 1 more; name them one by one, or give --format
 
         ["DIR/b.csv", "DIR/a/../b.csv", "-", "-"]
         DIR/b.csv
         -
-        passed over 0
 
         ["DIR/*.csv"]
         DIR/b.csv
-        passed over 2
+        ! 2 names that begin with "." or "_" were passed over
 
         ["DIR/**/*.csv"]
         DIR/a/1.csv
         DIR/b.csv
         DIR/c/d/e.csv
-        passed over 2
+        ! 2 names that begin with "." or "_" were passed over
 
         ["DIR/a/*.{csv,json}"]
         DIR/a/1.csv
         DIR/a/2.json
-        passed over 1
+        ! 1 names that begin with "." or "_" were passed over
+
+        ["DIR/doc", "-"]
+        Invalid: no file in "DIR/doc" tells its format by its name or first bytes (DIR/doc/LICENSE, DIR/doc/README.md, DIR/doc/frames.dat and 1 more); name files one by one, or give --format
+
+        ["DIR/doc/*.dat"]
+        Invalid: no file in "DIR/doc/*.dat" tells its format by its name or first bytes (DIR/doc/frames.dat); name files one by one, or give --format
+
+        ["DIR/doc/frames.dat"]
+        DIR/doc/frames.dat
 
         ["DIR/empty"]
         Invalid: no files in "DIR/empty"

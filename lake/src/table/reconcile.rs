@@ -37,6 +37,16 @@ pub(crate) struct PendingLedger {
     reconciled: HashSet<String>,
 }
 
+impl PendingLedger {
+    /// Adds landings of earlier processes; our own may wait already.
+    fn add_found(&mut self, found: Vec<(LedgerRow, i64)>) {
+        let key = |row: &LedgerRow, landing: i64| (row.unit_key.clone(), landing);
+        let waiting: HashSet<_> = self.rows.iter().map(|(row, at)| key(row, *at)).collect();
+        let is_new = |(row, landing): &(LedgerRow, i64)| !waiting.contains(&key(row, *landing));
+        self.rows.extend(found.into_iter().filter(is_new));
+    }
+}
+
 impl Lake {
     /// Notes a landing for the ledger; written at once only when many wait.
     pub(crate) async fn record_landing(
@@ -161,7 +171,7 @@ impl Lake {
                 .entry(table.name().to_owned())
                 .or_default()
                 .extend(entries.iter().map(|entry| entry.version));
-            pending.rows.extend(found);
+            pending.add_found(found);
             pending.reconciled.insert(table.name().to_owned());
         }
         self.flush_ledger().await

@@ -148,7 +148,7 @@ fn a_table_is_made_by_the_first_unit_that_lands() {
         let begun = lake.begin_unit(founding(), Some(stored.clone()), unit.spec());
         land::filled(site.runtime.block_on(begun).unwrap(), unit).unwrap()
     };
-    let units = [Unit::plain(1), Unit::plain(2)];
+    let units = [Unit::plain(1), Unit::plain(2), Unit::plain(3)];
     let lake = site.process();
     begin(&lake, &units[0]).abort();
     assert_eq!(site.names(), [""; 0], "a unit that gives up leaves nothing");
@@ -161,6 +161,8 @@ fn a_table_is_made_by_the_first_unit_that_lands() {
     }
     let again = begin(&other, &units[0]).commit(site.runtime.handle());
     assert!(again.unwrap().already);
+    // Finds the first landing in the log while it waits for the ledger.
+    site.land(&lake, &units[2]).unwrap();
     site.end(lake);
     site.end(other);
     site.check(&units);
