@@ -5,12 +5,14 @@
 
 use std::path::PathBuf;
 
+use downlake_lake::{Error, Result};
+
 use crate::args::GlobalArgs;
 
 /// Memory that is taken where nobody says otherwise.
 const MEMORY_DEFAULT_MAX: u64 = 384 << 20;
 /// Less memory than this holds no two batches of ordinary telemetry.
-pub(crate) const MEMORY_MIN: u64 = 32 << 20;
+const MEMORY_MIN: u64 = 32 << 20;
 
 /// Where a setting comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,22 +51,24 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// Composes the settings of a run.
-    pub(crate) fn new(args: &GlobalArgs) -> Settings {
+    ///
+    /// # Errors
+    /// Invalid, for less memory than works.
+    pub(crate) fn new(args: &GlobalArgs) -> Result<Settings> {
+        check_memory(args.memory)?;
         let from_environment = std::env::var("DOWNLAKE_LAKE").is_ok_and(|lake| lake == args.lake);
         let lake_origin = match args.lake.as_str() {
             _ if from_environment => Origin::Environment,
             "./lake" => Origin::Default,
             _ => Origin::Flag,
         };
-        Settings {
+        Ok(Settings {
             lake: args.lake.clone(),
             lake_origin,
             fsync: !args.no_fsync,
             json: args.json,
             quiet: args.quiet,
-            memory_bytes: args
-                .memory
-                .map_or_else(default_memory, |bytes| bytes.max(MEMORY_MIN)),
+            memory_bytes: args.memory.unwrap_or_else(default_memory),
             memory_origin: if args.memory.is_some() {
                 Origin::Flag
             } else {
@@ -78,7 +82,17 @@ impl Settings {
             },
             host: host_name(),
             cloud: cloud_environment(),
-        }
+        })
+    }
+}
+
+fn check_memory(asked: Option<u64>) -> Result<()> {
+    match asked {
+        Some(bytes) if bytes < MEMORY_MIN => Err(Error::invalid(format!(
+            "--memory {bytes} bytes is less than works; the least is {} MiB",
+            MEMORY_MIN >> 20
+        ))),
+        _ => Ok(()),
     }
 }
 

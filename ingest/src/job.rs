@@ -6,14 +6,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use downlake_lake::schema::axis_expr::parse_axis;
 use downlake_lake::schema::near::did_you_mean;
 use downlake_lake::schema::{
     Column, ColumnType, Definition, Evolution, InputLayout, Origin, TimeAxis, names,
 };
-use downlake_lake::table::append::{QuarantineLimit, UnitReport};
+use downlake_lake::table::append::{Destination, QuarantineLimit, UnitReport};
 use downlake_lake::table::unit::UnitIdentity;
 use downlake_lake::table::{Lake, StoredDefinition, Table};
 use downlake_lake::{Error, ErrorKind, Result};
@@ -23,7 +22,8 @@ use crate::infer::Inferred;
 use crate::pipeline::{UnitLimits, UnitWork, constants, stem};
 use crate::progress::Progress;
 use crate::report::{IngestReport, UnitEnd};
-use crate::source::{self, PathPattern, SourceFile, SourceOptions, SourceRef};
+use crate::source::{self, Opened, PathPattern, SourceFile, SourceOptions, SourceRef};
+use crate::stop::Stop;
 
 /// What is asked of an ingest.
 #[derive(Debug, Clone)]
@@ -66,21 +66,6 @@ pub struct IngestRequest {
     pub cloud: Vec<(String, String)>,
 }
 
-/// Asks a running job to stop after what it is doing; what was committed stays.
-#[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<AtomicBool>);
-
-impl Stop {
-    /// Asks.
-    pub fn ask(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    fn asked(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
 /// Runs an ingest.
 ///
 /// # Errors
@@ -91,13 +76,10 @@ pub async fn ingest(
     progress: Arc<dyn Progress>,
     stop: &Stop,
 ) -> Result<IngestReport> {
-    let options = SourceOptions::with_cloud_options(request.cloud.clone());
+    let options = source_options(request);
     let found = source::discover(&request.sources, &options).await?;
-    if found.passed_over > 0 {
-        progress.notice(&format!(
-            "{} names that begin with \".\" or \"_\" were passed over",
-            found.passed_over
-        ));
+    for notice in found.notices() {
+        progress.notice(&notice);
     }
     let target = target_name(request, &found.sources)?;
     let sources = select(found.sources, request.shard);
@@ -105,32 +87,41 @@ pub async fn ingest(
         lake: Some(lake),
         request,
         progress,
+        stop: stop.clone(),
         options,
         target,
         planned: None,
     };
-    let mut report = IngestReport::default();
     let mut opened = job.plan(&sources).await?;
+    let mut report = IngestReport::default();
     let units = sources.len();
     for (index, source) in sources.iter().enumerate() {
         if stop.asked() {
-            lake.flush_ledger().await?;
-            return Err(Error::new(
-                ErrorKind::Cancelled,
-                "stopped; the same command again finishes the work",
-            ));
+            break;
         }
-        let end = job
-            .unit(source, opened.remove(&index), (index, units))
-            .await;
-        report.add(&source.name(), end);
+        let end = job.unit(source, opened.take(index), (index, units)).await;
         job.progress.end();
+        if end.is_cancelled() {
+            break;
+        }
+        report.add(&source.name(), end);
     }
-    lake.flush_ledger().await?;
-    if let Some(table) = lake.table(&job.target).await? {
-        report.set_version(table.name(), table.snapshot().version);
+    if report.units.len() < units {
+        report.interrupt(units);
+    }
+    // What landed is told, whatever goes wrong from here on.
+    if let Err(error) = job.finish(&mut report).await {
+        report.first_error.get_or_insert(error);
     }
     Ok(report)
+}
+
+/// With the format given, every file is taken for what it is said to be.
+fn source_options(request: &IngestRequest) -> SourceOptions {
+    SourceOptions {
+        any_format: request.format.is_some(),
+        ..SourceOptions::with_cloud_options(request.cloud.clone())
+    }
 }
 
 /// The sources of one shard, by a hash of their names.
@@ -204,16 +195,34 @@ struct Job<'a> {
     lake: Option<&'a Arc<Lake>>,
     request: &'a IngestRequest,
     progress: Arc<dyn Progress>,
+    stop: Stop,
     options: SourceOptions,
     target: String,
     planned: Option<Planned>,
 }
 
-/// The table and the definition in force.
+/// Where units go, and the definition in force. A table that is not there
+/// yet is made by the first unit that lands.
 #[derive(Clone)]
 struct Planned {
-    table: Arc<Table>,
+    destination: Destination,
     definition: StoredDefinition,
+}
+
+impl Planned {
+    fn founding(definition: Definition) -> Planned {
+        Planned {
+            destination: Destination::Founding(Arc::new(definition.clone())),
+            definition: StoredDefinition {
+                number: 1,
+                definition,
+            },
+        }
+    }
+
+    fn is_founding(&self) -> bool {
+        matches!(self.destination, Destination::Founding(_))
+    }
 }
 
 /// The definition that an ingest of the request would infer.
@@ -224,18 +233,24 @@ pub async fn infer_definition(
     request: &IngestRequest,
     progress: Arc<dyn Progress>,
 ) -> Result<Definition> {
-    let options = SourceOptions::with_cloud_options(request.cloud.clone());
-    let sources = source::discover(&request.sources, &options).await?.sources;
-    let target = target_name(request, &sources)?;
+    let options = source_options(request);
+    let found = source::discover(&request.sources, &options).await?;
+    for notice in found.notices() {
+        progress.notice(&notice);
+    }
+    let target = target_name(request, &found.sources)?;
     let job = Job {
         lake: None,
         request,
         progress,
+        stop: Stop::default(),
         options,
         target,
         planned: None,
     };
-    let inferred = job.infer_all(&sources, &mut BTreeMap::new()).await?;
+    let inferred = job
+        .infer_all(&found.sources, &mut Opened::default())
+        .await?;
     let inferred = inferred
         .ok_or_else(|| Error::invalid("the sources hold no records to infer a definition from"))?;
     job.inferred_definition(inferred)
@@ -249,37 +264,64 @@ impl<'a> Job<'a> {
 
     /// Settles table and definition. A definition that is to be inferred
     /// takes all sources of the command into account, so they are opened now.
-    async fn plan(&mut self, sources: &[SourceRef]) -> Result<BTreeMap<usize, SourceFile>> {
-        let stored = match self.lake()?.table(&self.target).await? {
-            Some(table) => {
-                let definition = table.definition(self.lake()?).await?;
-                let definition = definition.ok_or_else(|| foreign_table(&self.target))?;
-                Some(Planned { table, definition })
-            }
-            None => None,
-        };
-        let mut opened = BTreeMap::new();
-        self.planned = match (&self.request.definition, stored) {
-            (Some(given), stored) => Some(self.adopt(given, stored).await?),
-            (None, Some(stored)) => {
-                self.check_kept(&stored.definition.definition)?;
-                Some(stored)
-            }
+    async fn plan(&mut self, sources: &[SourceRef]) -> Result<Opened> {
+        let mut opened = Opened::default();
+        self.planned = match (self.stored().await?, &self.request.definition) {
+            (Some(stored), _) => Some(stored),
+            (None, Some(given)) => Some(Planned::founding(self.given_definition(given)?)),
             (None, None) => {
                 let inferred = self.infer_all(sources, &mut opened).await?;
-                match inferred {
-                    Some(inferred) => {
-                        Some(self.create(&self.inferred_definition(inferred)?).await?)
-                    }
-                    None => None,
-                }
+                let definition = inferred.map(|inferred| self.inferred_definition(inferred));
+                definition.transpose()?.map(Planned::founding)
             }
         };
         Ok(opened)
     }
 
-    /// A given definition: the first of a table, the one that is stored, or its successor.
-    async fn adopt(&self, given: &Definition, stored: Option<Planned>) -> Result<Planned> {
+    /// The table, if it is there, under its definition or the given successor of it.
+    async fn stored(&self) -> Result<Option<Planned>> {
+        let Some(table) = self.lake()?.table(&self.target).await? else {
+            return Ok(None);
+        };
+        let stored = table.definition(self.lake()?).await?;
+        let stored = stored.ok_or_else(|| foreign_table(&self.target))?;
+        let definition = match &self.request.definition {
+            Some(given) => self.succeed(&table, stored, given).await?,
+            None => {
+                self.check_kept(&stored.definition)?;
+                stored
+            }
+        };
+        Ok(Some(Planned {
+            destination: Destination::Table(table),
+            definition,
+        }))
+    }
+
+    /// A table that this or another process has made since the plan is used as it is.
+    async fn catch_up(&mut self) -> Result<()> {
+        if self.planned.as_ref().is_some_and(Planned::is_founding)
+            && let Some(stored) = self.stored().await?
+        {
+            self.planned = Some(stored);
+        }
+        Ok(())
+    }
+
+    /// What is left to do once all units have ended.
+    async fn finish(&self, report: &mut IngestReport) -> Result<()> {
+        let lake = self.lake()?;
+        let flushed = lake.flush_ledger().await.map_err(|error| {
+            error.context("the ledger is behind the tables, which the next ingest mends")
+        });
+        if let Some(table) = lake.table(&self.target).await? {
+            report.set_version(table.name(), table.snapshot().version);
+        }
+        flushed
+    }
+
+    /// A definition that was given, for this table and these options.
+    fn given_definition(&self, given: &Definition) -> Result<Definition> {
         let mut given = Definition {
             stream: self.target.clone(),
             ..given.clone()
@@ -293,11 +335,22 @@ impl<'a> Job<'a> {
             given.evolution = Evolution::Strict;
         }
         given.check()?;
-        match stored {
-            None => self.create(&given).await,
-            Some(planned) if planned.definition.definition.hash() == given.hash() => Ok(planned),
-            Some(planned) => self.succeed(planned, given).await,
+        Ok(given)
+    }
+
+    /// Puts a given definition in force, unless it is already.
+    async fn succeed(
+        &self,
+        table: &Table,
+        stored: StoredDefinition,
+        given: &Definition,
+    ) -> Result<StoredDefinition> {
+        let given = self.given_definition(given)?;
+        if stored.definition.hash() == given.hash() {
+            return Ok(stored);
         }
+        let next = stored.definition.succeed(&given)?;
+        table.store_definition(self.lake()?, &next).await
     }
 
     /// What was fixed when the table was made cannot be asked for differently now.
@@ -339,39 +392,18 @@ impl<'a> Job<'a> {
         hashed.map_err(|e| Error::internal(format!("reading {} stopped: {e}", source.name())))?
     }
 
-    async fn create(&self, definition: &Definition) -> Result<Planned> {
-        let table = self.lake()?.ensure_table(definition).await?;
-        let stored = table
-            .definition(self.lake()?)
-            .await?
-            .ok_or_else(|| foreign_table(&self.target))?;
-        Ok(Planned {
-            table,
-            definition: stored,
-        })
-    }
-
-    /// Stores a definition that follows the table's.
-    async fn succeed(&self, planned: Planned, next: Definition) -> Result<Planned> {
-        let next = planned.definition.definition.succeed(&next)?;
-        let definition = planned.table.store_definition(self.lake()?, &next).await?;
-        Ok(Planned {
-            table: planned.table,
-            definition,
-        })
-    }
-
     async fn infer_all(
         &self,
         sources: &[SourceRef],
-        opened: &mut BTreeMap<usize, SourceFile>,
+        opened: &mut Opened,
     ) -> Result<Option<Inferred>> {
         let mut all: Option<Inferred> = None;
         for (index, source) in sources.iter().enumerate() {
+            self.stop.check()?;
             self.progress.begin(&source.name(), 0, index, sources.len());
             let file = self.open(source).await?;
             let found = self.infer_one(&file, &InputLayout::default()).await?;
-            opened.insert(index, file);
+            opened.keep(index, source, file);
             for notice in &found.notices {
                 self.progress.notice(notice);
             }
@@ -473,9 +505,25 @@ impl<'a> Job<'a> {
         opened: Option<SourceFile>,
         place: (usize, usize),
     ) -> UnitEnd {
-        self.try_unit(source, opened, place)
-            .await
-            .unwrap_or_else(UnitEnd::failed)
+        let was_founding = self.planned.as_ref().is_some_and(Planned::is_founding);
+        let tried = match self.try_unit(source, opened, place).await {
+            // Another process made the table first: the unit is decoded again for it.
+            Err(error)
+                if error.kind() == ErrorKind::Conflict
+                    && was_founding
+                    && *source != SourceRef::Stdin
+                    && self.has_table().await =>
+            {
+                self.try_unit(source, None, place).await
+            }
+            tried => tried,
+        };
+        tried.unwrap_or_else(UnitEnd::failed)
+    }
+
+    async fn has_table(&mut self) -> bool {
+        let caught_up = self.catch_up().await.is_ok();
+        caught_up && !self.planned.as_ref().is_some_and(Planned::is_founding)
     }
 
     async fn try_unit(
@@ -489,6 +537,7 @@ impl<'a> Job<'a> {
             None => self.open(source).await?,
         };
         self.progress.begin(&file.name, file.size, index, units);
+        self.catch_up().await?;
         let Some(planned) = self.planned.clone() else {
             self.progress.notice(&format!(
                 "{} holds no records: there is nothing to land",
@@ -497,10 +546,11 @@ impl<'a> Job<'a> {
             return Ok(UnitEnd::empty());
         };
         let identity = self.identity(source, &file)?;
-        let key = identity.key();
-        let state = self.lake()?.unit_state(&planned.table, &identity).await?;
-        if state.is_landed() {
-            return Ok(UnitEnd::already(key.landed_as(state)));
+        if let Destination::Table(table) = &planned.destination {
+            let state = self.lake()?.unit_state(table, &identity).await?;
+            if state.is_landed() {
+                return Ok(UnitEnd::already(identity.key().landed_as(state)));
+            }
         }
         let planned = self.evolve(planned, &file).await?;
         self.planned = Some(planned.clone());
@@ -508,7 +558,7 @@ impl<'a> Job<'a> {
         let format = self.format_of(&file, Some(&planned.definition.definition))?;
         let work = UnitWork {
             lake: Arc::clone(self.lake()?),
-            table: planned.table,
+            destination: planned.destination,
             definition: planned.definition,
             format,
             file,
@@ -518,8 +568,9 @@ impl<'a> Job<'a> {
                 max_quarantine: self.request.max_quarantine,
             },
             temp_dir: self.request.temp_dir.clone(),
-            json_lines: false,
+            spool: None,
             progress: Arc::clone(&self.progress),
+            stop: self.stop.clone(),
         };
         let report: UnitReport = work.land().await?;
         Ok(UnitEnd::landed(&self.target, report, bytes_in))
@@ -555,13 +606,15 @@ impl<'a> Job<'a> {
         for notice in &evolved.notices {
             self.progress.notice(notice);
         }
-        let definition = planned
-            .table
+        let Destination::Table(table) = &planned.destination else {
+            return Ok(Planned::founding(evolved.definition));
+        };
+        let definition = table
             .store_definition(self.lake()?, &evolved.definition)
             .await?;
         Ok(Planned {
-            table: planned.table,
             definition,
+            ..planned
         })
     }
 }

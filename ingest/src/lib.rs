@@ -15,3 +15,4 @@ pub mod redrive;
 pub mod report;
 pub mod rows;
 pub mod source;
+pub mod stop;

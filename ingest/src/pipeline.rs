@@ -10,18 +10,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use downlake_lake::table::append::{QuarantineLimit, UnitReport, UnitSpec, UnitWriter};
+use downlake_lake::table::append::{
+    Destination, QuarantineLimit, UnitReport, UnitSpec, UnitWriter,
+};
 use downlake_lake::table::conform::{Conform, ReceivedAt, UnitColumns};
 use downlake_lake::table::quarantine::Refusal;
 use downlake_lake::table::unit::UnitIdentity;
-use downlake_lake::table::{Lake, StoredDefinition, Table};
+use downlake_lake::table::{Lake, StoredDefinition};
 use downlake_lake::{Error, Result};
 use tokio::runtime::Handle;
 
 use crate::decode::{DecodeOptions, Decoded, Decoder, Format, RawRecord, Reject};
 use crate::progress::Progress;
-use crate::redrive::StoredFraming;
+use crate::redrive::{Spool, StoredFraming};
 use crate::source::SourceFile;
+use crate::stop::Stop;
 
 /// Batches that wait between decoding and sorting.
 const BATCHES_WAITING: usize = 2;
@@ -33,16 +36,17 @@ const BATCH_BYTES_MAX: usize = 8 << 20;
 /// One unit on its way into one table.
 pub(crate) struct UnitWork {
     pub(crate) lake: Arc<Lake>,
-    pub(crate) table: Arc<Table>,
+    pub(crate) destination: Destination,
     pub(crate) definition: StoredDefinition,
     pub(crate) format: &'static Format,
     pub(crate) file: SourceFile,
     pub(crate) identity: UnitIdentity,
     pub(crate) limits: UnitLimits,
     pub(crate) temp_dir: PathBuf,
-    /// Each line of a JSON input is a record: see [`DecodeOptions`].
-    pub(crate) json_lines: bool,
+    /// Where the records of a redrive come from.
+    pub(crate) spool: Option<Spool>,
     pub(crate) progress: Arc<dyn Progress>,
+    pub(crate) stop: Stop,
 }
 
 /// What a unit may use.
@@ -68,7 +72,7 @@ impl UnitWork {
         let definition = Some(self.definition.clone());
         let writer = self
             .lake
-            .begin_unit(Arc::clone(&self.table), definition, spec)
+            .begin_unit(self.destination.clone(), definition, spec)
             .await?;
         let runtime = Handle::current();
         let done = tokio::task::spawn_blocking(move || self.run(writer, &runtime)).await;
@@ -86,6 +90,9 @@ impl UnitWork {
         };
         writer
             .set_format(StoredFraming::new(decoder.framing(), &self.identity.constants).to_json()?);
+        if let Some(spool) = &self.spool {
+            writer.set_refused_source(spool.source.clone());
+        }
         let (sender, receiver) = sync_channel(BATCHES_WAITING);
         let decoded = std::thread::scope(|threads| {
             let decoding = threads.spawn(move || decode(decoder, &sender));
@@ -108,11 +115,20 @@ impl UnitWork {
             }
             (Err(error), _) => return Err(error),
         };
-        if let Err(error) = self.file.verify_unchanged() {
+        if let Err(error) = self.check_whole(&writer) {
             writer.abort();
             return Err(error);
         }
         writer.commit(runtime)
+    }
+
+    /// What was read is what was hashed, and as many records as were spooled.
+    fn check_whole(&self, writer: &UnitWriter) -> Result<()> {
+        self.file.verify_unchanged()?;
+        match &self.spool {
+            Some(spool) => spool.check_records(writer.records()),
+            None => Ok(()),
+        }
     }
 
     fn open(&self) -> Result<Box<dyn Decoder>> {
@@ -120,7 +136,7 @@ impl UnitWork {
         let options = DecodeOptions {
             source: self.file.name.clone(),
             batch_bytes: share.clamp(BATCH_BYTES_MIN, BATCH_BYTES_MAX),
-            json_lines: self.json_lines,
+            json_lines: self.spool.is_some(),
             ..DecodeOptions::default()
         };
         let input = self.file.input(self.format.access, &self.temp_dir)?;
@@ -138,7 +154,9 @@ impl UnitWork {
             },
         )?;
         while let Ok(decoded) = batches.recv() {
-            if let Err(error) = self.write_batch(&mut writer, &conform, decoded) {
+            let written = self.stop.check();
+            let written = written.and_then(|()| self.write_batch(&mut writer, &conform, decoded));
+            if let Err(error) = written {
                 writer.abort();
                 return Err(error);
             }
@@ -159,21 +177,41 @@ impl UnitWork {
             self.progress.notice(notice);
         }
         for reject in decoded.rejects {
-            writer.refuse(&refusal(reject))?;
+            writer.refuse(&self.refusal(reject)?)?;
         }
         let conformed = conform.apply(&decoded.batch)?;
         for refused in conformed.refused {
             let record = decoded.origins.record(refused.row);
-            writer.refuse(&refusal(Reject {
+            writer.refuse(&self.refusal(Reject {
                 record,
                 reason: refused.reason,
                 detail: refused.detail,
-            }))?;
+            })?)?;
         }
         if conformed.batch.num_rows() > 0 {
             writer.write(&conformed.batch)?;
         }
         Ok(())
+    }
+
+    fn refusal(&self, reject: Reject) -> Result<Refusal> {
+        let RawRecord {
+            byte_offset,
+            line,
+            packet_index,
+            raw,
+        } = match &self.spool {
+            Some(spool) => spool.placed(reject.record)?,
+            None => reject.record,
+        };
+        Ok(Refusal {
+            byte_offset,
+            line,
+            packet_index,
+            reason: reject.reason,
+            detail: reject.detail,
+            raw,
+        })
     }
 }
 
@@ -185,23 +223,6 @@ fn decode(mut decoder: Box<dyn Decoder>, out: &SyncSender<Decoded>) -> Result<()
         }
     }
     Ok(())
-}
-
-fn refusal(reject: Reject) -> Refusal {
-    let RawRecord {
-        byte_offset,
-        line,
-        packet_index,
-        raw,
-    } = reject.record;
-    Refusal {
-        byte_offset,
-        line,
-        packet_index,
-        reason: reject.reason,
-        detail: reject.detail,
-        raw,
-    }
 }
 
 /// The table's name that a source's path suggests: its stem, folded.

@@ -4,9 +4,9 @@
 //! refuses again stands in `_quarantine` under its own landing. The rows land
 //! first, then the old records are marked; a rerun does what is missing.
 
-use std::borrow::Cow;
+mod spool;
+
 use std::collections::BTreeMap;
-use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -22,7 +22,9 @@ use serde::{Deserialize, Serialize};
 use crate::decode::{self, Framing};
 use crate::pipeline::{UnitLimits, UnitWork};
 use crate::progress::Progress;
-use crate::source::SourceFile;
+use crate::stop::Stop;
+
+pub(crate) use spool::Spool;
 
 /// How the raw records of a unit are framed, as `_quarantine.format` says it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -95,6 +97,10 @@ pub struct Redriven {
 }
 
 /// Tries refused records again, one landing after the other.
+///
+/// # Errors
+/// Corrupt, where kept records do not read as as many; Cancelled, once it was
+/// asked to stop.
 pub async fn redrive(
     lake: &Arc<Lake>,
     ingest_id: Option<i64>,
@@ -102,14 +108,25 @@ pub async fn redrive(
     memory_bytes: usize,
     temp_dir: &Path,
     progress: Arc<dyn Progress>,
+    stop: &Stop,
 ) -> Result<Vec<Redriven>> {
     let mut done = Vec::new();
     for (group, (all, with_raw)) in lake.refused_groups(ingest_id, table).await? {
+        stop.check()?;
         let Some(target) = ready(lake, &group, &progress).await? else {
             continue;
         };
         tracing::debug!(phase = "spool");
-        let mut redriven = one(lake, &group, target, memory_bytes, temp_dir, &progress).await?;
+        let mut redriven = one(
+            lake,
+            &group,
+            target,
+            memory_bytes,
+            temp_dir,
+            &progress,
+            stop,
+        )
+        .await?;
         redriven.without_raw = all - with_raw;
         // Once the records are marked, nothing leads a rerun to this landing.
         lake.flush_ledger().await?;
@@ -162,6 +179,7 @@ async fn one(
     memory_bytes: usize,
     temp_dir: &Path,
     progress: &Arc<dyn Progress>,
+    stop: &Stop,
 ) -> Result<Redriven> {
     let framing: StoredFraming = serde_json::from_str(&group.format).map_err(|e| {
         Error::corrupt(format!(
@@ -177,7 +195,7 @@ async fn one(
         },
         ..definition
     };
-    let file = spool(lake, group, &framing, temp_dir).await?;
+    let (file, spool) = Spool::write(lake, group, &framing, temp_dir).await?;
     let identity = UnitIdentity {
         target: group.table_name.clone(),
         content_hash: *file.content_hash()?.as_bytes(),
@@ -209,15 +227,16 @@ async fn one(
     };
     let work = UnitWork {
         lake: Arc::clone(lake),
-        table,
+        destination: table.into(),
         definition,
         format,
         file,
         identity,
         limits,
         temp_dir: temp_dir.to_owned(),
-        json_lines: true,
+        spool: Some(spool),
         progress: Arc::clone(progress),
+        stop: stop.clone(),
     };
     let report = work.land().await?;
     redriven.redriven_as = report.ingest_id;
@@ -225,52 +244,4 @@ async fn one(
     redriven.rows_quarantined = report.rows_quarantined;
     redriven.already = report.already;
     Ok(redriven)
-}
-
-/// Writes a group's records to a local file that the format reads like a source.
-async fn spool(
-    lake: &Lake,
-    group: &RefusedGroup,
-    framing: &StoredFraming,
-    temp_dir: &Path,
-) -> Result<SourceFile> {
-    let failed = |e: std::io::Error| {
-        Error::limit(format!(
-            "cannot spool refused records to {}: {e}",
-            temp_dir.display()
-        ))
-        .with_source(e)
-    };
-    let mut file = tempfile::NamedTempFile::new_in(temp_dir).map_err(failed)?;
-    {
-        let mut out = BufWriter::new(file.as_file_mut());
-        if let Some(header) = framing.header_line() {
-            writeln!(out, "{header}").map_err(failed)?;
-        }
-        let json = framing.delimiter.is_none();
-        lake.refused_records(group, |raw| {
-            let record = if json {
-                one_line(raw)
-            } else {
-                Cow::Borrowed(raw)
-            };
-            out.write_all(&record)
-                .and_then(|()| out.write_all(b"\n"))
-                .map_err(failed)
-        })
-        .await?;
-        out.flush().map_err(failed)?;
-    }
-    SourceFile::made(format!("redrive:{}", group.ingest_id), file)
-}
-
-/// A JSON record on one line: line ends between tokens mean nothing, and in
-/// strings they are not legal.
-fn one_line(raw: &[u8]) -> Cow<'_, [u8]> {
-    if raw.iter().any(|b| matches!(b, b'\n' | b'\r')) {
-        let blank = |b: &u8| if matches!(b, b'\n' | b'\r') { b' ' } else { *b };
-        Cow::Owned(raw.iter().map(blank).collect())
-    } else {
-        Cow::Borrowed(raw)
-    }
 }

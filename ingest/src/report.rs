@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use downlake_lake::Error;
 use downlake_lake::table::append::UnitReport;
+use downlake_lake::{Error, ErrorKind};
 use serde::Serialize;
 
 /// The report of one ingest; its JSON keys are stable.
@@ -113,6 +113,18 @@ impl IngestReport {
         }
     }
 
+    /// Says that the work was cut off after the units that are told.
+    pub(crate) fn interrupt(&mut self, units: usize) {
+        let there = |unit: &&UnitLine| unit.state != UnitState::Failed;
+        let there = self.units.iter().filter(there).count();
+        self.first_error = Some(Error::new(
+            ErrorKind::Cancelled,
+            format!(
+                "interrupted: {there} of {units} source units are in the lake, nothing of the others; the same command again finishes the work"
+            ),
+        ));
+    }
+
     /// The newest version of a table, also when nothing was added to it.
     pub(crate) fn set_version(&mut self, table: &str, version: u64) {
         self.table(table).version = version;
@@ -149,6 +161,11 @@ impl IngestReport {
 }
 
 impl UnitEnd {
+    pub(crate) fn is_cancelled(&self) -> bool {
+        let error = self.error.as_ref();
+        error.is_some_and(|error| error.kind() == ErrorKind::Cancelled)
+    }
+
     pub(crate) fn already(ingest_id: Option<i64>) -> UnitEnd {
         UnitEnd {
             ingest_id,

@@ -55,7 +55,7 @@ impl Handover {
             Some(Next::End) => Ok(None),
             None => Err(Error::new(
                 ErrorKind::Cancelled,
-                "the statement was cancelled",
+                "the statement was cancelled and left nothing",
             )),
         }
     }

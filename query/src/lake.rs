@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use downlake_lake::log::VersionAsked;
 use downlake_lake::schema::axis_expr::parse_axis;
 use downlake_lake::schema::{Column, ColumnType, Definition, Evolution, Origin, names};
-use downlake_lake::table::append::{QuarantineLimit, UnitSpec, UnitWriter};
+use downlake_lake::table::append::{Destination, QuarantineLimit, UnitSpec, UnitWriter};
 use downlake_lake::table::conform::{Conform, ReceivedAt, UnitColumns};
 use downlake_lake::table::rows::RowSource;
 use downlake_lake::table::unit::UnitIdentity;
@@ -114,7 +114,7 @@ fn quoted_names(definition: &Definition) -> BTreeMap<String, String> {
 #[async_trait]
 impl Writer for LakeCatalog {
     async fn write(&self, target: WriteTarget, rows: Rows) -> Result<WriteReport> {
-        let (table, definition) = match target {
+        let (destination, definition) = match target {
             WriteTarget::Create {
                 table,
                 if_not_exists,
@@ -131,17 +131,22 @@ impl Writer for LakeCatalog {
                     )));
                 }
                 let definition = definition_of(&table, &rows.schema)?;
-                let made = self.lake.ensure_table(&definition).await?;
-                self.stored(made).await?
+                let founding = Destination::Founding(Arc::new(definition.clone()));
+                let definition = StoredDefinition {
+                    number: 1,
+                    definition,
+                };
+                (founding, definition)
             }
             WriteTarget::Append { table } => {
                 let there = self.lake.table(&table).await?;
                 let there = there
                     .ok_or_else(|| Error::not_found(format!("there is no table \"{table}\"")))?;
-                self.stored(there).await?
+                let (there, definition) = self.stored(there).await?;
+                (Destination::Table(there), definition)
             }
         };
-        self.land(table, definition, rows).await
+        self.land(destination, definition, rows).await
     }
 }
 
@@ -159,7 +164,7 @@ impl LakeCatalog {
 
     async fn land(
         &self,
-        table: Arc<Table>,
+        destination: Destination,
         definition: StoredDefinition,
         rows: Rows,
     ) -> Result<WriteReport> {
@@ -167,7 +172,7 @@ impl LakeCatalog {
         // Each statement is a request of its own; nothing else has its number.
         let id = self.lake.seams().new_id();
         let spec = UnitSpec {
-            identity: UnitIdentity::request(table.name(), &id),
+            identity: UnitIdentity::request(destination.name(), &id),
             source: format!("sql:{id}"),
             bytes_in: 0,
             max_quarantine: QuarantineLimit::Rows(0),
@@ -176,7 +181,7 @@ impl LakeCatalog {
         };
         let writer = self
             .lake
-            .begin_unit(table, Some(definition.clone()), spec)
+            .begin_unit(destination, Some(definition.clone()), spec)
             .await?;
         let conform = Conform::new(
             &definition.definition,

@@ -43,6 +43,16 @@ impl Statement {
         &self.text
     }
 
+    /// Whether the statement makes a table.
+    pub fn creates(&self) -> bool {
+        matches!(self.kind, Kind::CreateTable { .. })
+    }
+
+    /// Whether the statement adds to a table that must be there.
+    pub fn inserts(&self) -> bool {
+        matches!(self.kind, Kind::Insert { .. })
+    }
+
     /// Whether the statement changes the lake or writes a file.
     pub fn writes(&self) -> bool {
         matches!(

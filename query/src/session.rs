@@ -615,5 +615,8 @@ async fn cancelled(mut flag: watch::Receiver<bool>) {
 }
 
 fn cancelled_error() -> Error {
-    Error::new(ErrorKind::Cancelled, "the statement was cancelled")
+    Error::new(
+        ErrorKind::Cancelled,
+        "the statement was cancelled and left nothing",
+    )
 }

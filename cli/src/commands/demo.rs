@@ -5,8 +5,9 @@ use std::path::Path;
 use anyhow::Context;
 use downlake_ingest::job::IngestRequest;
 use downlake_query::output::{Format, OutputOptions};
-use downlake_query::{Cancel, Outcome, parse};
+use downlake_query::{Outcome, parse};
 
+use super::interrupt::Interrupt;
 use super::{ingest, output, sql};
 use crate::args::DemoArgs;
 use crate::demo::simulate;
@@ -31,7 +32,11 @@ const QUESTIONS: [(&str, &str); 3] = [
     ),
 ];
 
-pub(crate) async fn run(args: DemoArgs, settings: &Settings) -> anyhow::Result<u8> {
+pub(crate) async fn run(
+    args: DemoArgs,
+    settings: &Settings,
+    interrupt: &Interrupt,
+) -> anyhow::Result<u8> {
     let (raw, lake_dir) = (args.dir.join("raw"), args.dir.join("lake"));
     let written = simulate::write(&raw, args.seed)
         .with_context(|| format!("cannot write the campaign to {}", raw.display()))?;
@@ -49,7 +54,7 @@ pub(crate) async fn run(args: DemoArgs, settings: &Settings) -> anyhow::Result<u
     let lake = wire::lake_to_write(&settings).await?;
     for (folder, table) in [("flights", "flights"), ("stand", "stand")] {
         let request = request(&raw.join(folder), table, &settings);
-        let report = ingest::land(&lake, &request, &settings).await?;
+        let report = ingest::land(&lake, &request, &settings, &interrupt.stop).await?;
         ingest::print(&report, &settings)?;
         output::text("")?;
         if let Some(error) = report.first_error {
@@ -60,7 +65,7 @@ pub(crate) async fn run(args: DemoArgs, settings: &Settings) -> anyhow::Result<u
     for (question, statement) in QUESTIONS {
         output::text(&format!("{question}\n  {statement}"))?;
         for statement in parse(statement)? {
-            if let Outcome::Rows(rows) = session.run(&statement, &Cancel::default()).await? {
+            if let Outcome::Rows(rows) = session.run(&statement, &interrupt.cancel).await? {
                 sql::write(
                     rows,
                     Format::Table,

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use downlake_lake::storage::Storage;
 use downlake_lake::storage::format::check_format;
-use downlake_lake::storage::probe::kept_answer;
+use downlake_lake::storage::probe::{kept_answer, leftovers};
 use serde::Serialize;
 
 use super::output;
@@ -51,6 +51,7 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<u8> {
     findings.push(durability(settings, &storage));
     findings.push(format(&storage).await);
     findings.push(store_answer(&storage).await);
+    findings.extend(probe_leftovers(&storage).await);
     findings.push(latency(&storage).await);
     findings.push(clock());
     findings.push(temp_dir(settings));
@@ -96,6 +97,21 @@ async fn store_answer(storage: &Storage) -> Finding {
         ),
         Ok(None) => Finding::good("store", "not probed yet: the first write does"),
         Err(error) => Finding::bad("store", error),
+    }
+}
+
+/// Objects that a killed probe left: harmless, and nobody else's.
+async fn probe_leftovers(storage: &Storage) -> Option<Finding> {
+    match leftovers(storage).await {
+        Ok(objects) if objects.is_empty() => None,
+        Ok(objects) => Some(Finding::good(
+            "probe",
+            format!(
+                "{} objects in _downlake/probe are of a probe that runs now or was killed; once an hour old they may be deleted, and the next probe does",
+                objects.len()
+            ),
+        )),
+        Err(error) => Some(Finding::bad("probe", error)),
     }
 }
 

@@ -6,24 +6,30 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
-use downlake_ingest::job::{IngestRequest, Stop, fold_name, ingest};
+use downlake_ingest::job::{IngestRequest, fold_name, ingest};
 use downlake_ingest::report::{IngestReport, UnitState};
 use downlake_ingest::source::PathPattern;
+use downlake_ingest::stop::Stop;
 use downlake_lake::schema::{Definition, embedded};
 use downlake_lake::table::Lake;
 use downlake_lake::table::append::QuarantineLimit;
-use downlake_lake::{Error, Result};
+use downlake_lake::{Error, ErrorKind, Result};
 
+use super::interrupt::Interrupt;
 use super::output;
 use crate::args::{InferArgs, IngestArgs};
 use crate::progress::Bar;
 use crate::settings::Settings;
 use crate::wire;
 
-pub(crate) async fn run(args: &IngestArgs, settings: &Settings) -> anyhow::Result<u8> {
+pub(crate) async fn run(
+    args: &IngestArgs,
+    settings: &Settings,
+    interrupt: &Interrupt,
+) -> anyhow::Result<u8> {
     let request = request(args, settings)?;
     let lake = wire::lake_to_write(settings).await?;
-    let report = land(&lake, &request, settings).await?;
+    let report = land(&lake, &request, settings, &interrupt.stop).await?;
     lake.settle().await;
     if let Some(path) = &args.metrics {
         let text = serde_json::to_vec(&report)?;
@@ -34,18 +40,24 @@ pub(crate) async fn run(args: &IngestArgs, settings: &Settings) -> anyhow::Resul
     } else if !settings.quiet {
         print(&report, settings)?;
     }
-    match &report.first_error {
+    end(report)
+}
+
+/// The exit code, after a word on what went wrong.
+fn end(report: IngestReport) -> anyhow::Result<u8> {
+    let failed = report
+        .units
+        .iter()
+        .filter(|u| u.state == UnitState::Failed)
+        .count();
+    match report.first_error {
+        None => Ok(0),
+        Some(error) if failed == 0 || error.kind() == ErrorKind::Cancelled => Err(error.into()),
         Some(error) => {
-            let failed = report
-                .units
-                .iter()
-                .filter(|u| u.state == UnitState::Failed)
-                .count();
             let units = report.units.len();
             eprintln!("downlake: {failed} of {units} source units failed; first: {error}");
             Ok(error.kind().exit_code())
         }
-        None => Ok(0),
     }
 }
 
@@ -54,10 +66,11 @@ pub(crate) async fn land(
     lake: &Arc<Lake>,
     request: &IngestRequest,
     settings: &Settings,
+    stop: &Stop,
 ) -> anyhow::Result<IngestReport> {
     let started = Instant::now();
     let bar = Arc::new(Bar::new(settings.quiet));
-    let report = ingest(lake, request, bar.clone(), &Stop::default()).await;
+    let report = ingest(lake, request, bar.clone(), stop).await;
     bar.finish();
     let mut report = report?;
     report.elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -3,22 +3,28 @@
 use std::sync::Arc;
 
 use downlake_ingest::redrive::{Redriven, redrive};
+use downlake_ingest::stop::Stop;
 use downlake_lake::Error;
 use downlake_lake::table::Lake;
 use downlake_query::output::{Format, OutputOptions};
 use downlake_query::{Cancel, Outcome, parse};
 
+use super::interrupt::Interrupt;
 use super::{ingest, output, sql, table};
 use crate::args::{QuarantineCommand, QuarantineFilter, RedriveArgs};
 use crate::progress::Bar;
 use crate::settings::Settings;
 use crate::wire;
 
-pub(crate) async fn run(command: QuarantineCommand, settings: &Settings) -> anyhow::Result<u8> {
+pub(crate) async fn run(
+    command: QuarantineCommand,
+    settings: &Settings,
+    interrupt: &Interrupt,
+) -> anyhow::Result<u8> {
     match command {
         QuarantineCommand::List => list(settings).await?,
         QuarantineCommand::Show(filter) => show(&filter, settings).await?,
-        QuarantineCommand::Redrive(args) => return again(&args, settings).await,
+        QuarantineCommand::Redrive(args) => return again(&args, settings, &interrupt.stop).await,
     }
     Ok(0)
 }
@@ -84,8 +90,8 @@ async fn query(statement: &str, settings: &Settings) -> anyhow::Result<()> {
     output::text(&format!("[{}]", objects.join(",")))
 }
 
-async fn again(args: &RedriveArgs, settings: &Settings) -> anyhow::Result<u8> {
-    let lake = wire::lake_to_write(settings).await?;
+async fn again(args: &RedriveArgs, settings: &Settings, stop: &Stop) -> anyhow::Result<u8> {
+    let lake = wire::lake(settings).await?;
     if let Some(name) = &args.schema {
         store_definition(&lake, args, &ingest::definition(name)?).await?;
     }
@@ -98,6 +104,7 @@ async fn again(args: &RedriveArgs, settings: &Settings) -> anyhow::Result<u8> {
         memory,
         &settings.temp_dir,
         bar.clone(),
+        stop,
     )
     .await;
     bar.finish();

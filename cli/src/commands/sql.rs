@@ -11,10 +11,11 @@ use downlake_lake::table::Lake;
 use downlake_lake::{Error, ErrorKind};
 use downlake_query::lake::LakeCatalog;
 use downlake_query::output::{self, Format, NanStyle, OutputOptions};
-use downlake_query::{Cancel, Outcome, Rows, Session, SessionBuilder, Statement, parse};
+use downlake_query::{Outcome, Rows, Session, SessionBuilder, Statement, parse};
 use futures::StreamExt;
 use tempfile::NamedTempFile;
 
+use super::interrupt::Interrupt;
 use crate::args::{NanFormat, OutputFormat, SqlArgs};
 use crate::settings::Settings;
 use crate::wire;
@@ -22,23 +23,23 @@ use crate::wire;
 /// Bytes held back before they are written.
 const OUTPUT_BUFFER: usize = 256 << 10;
 
-pub(crate) async fn run(args: SqlArgs, settings: &Settings) -> anyhow::Result<u8> {
+pub(crate) async fn run(
+    args: SqlArgs,
+    settings: &Settings,
+    interrupt: &Interrupt,
+) -> anyhow::Result<u8> {
     let statements = parse(&text(&args)?)?;
     if statements.is_empty() {
         return Err(Error::invalid("there is no statement; try: downlake sql \"SELECT 1\"").into());
     }
-    let writes = !args.read_only && statements.iter().any(Statement::writes);
-    let lake = if writes {
-        wire::lake_to_write(settings).await?
-    } else {
-        lake_to_read(settings).await?
-    };
+    let lake = lake_for(&statements, args.read_only, settings).await?;
     let session = session(&lake, settings, !args.read_only)?;
     let format = format(&args);
     let mut out = Out::open(args.output.as_deref())?;
-    for statement in &statements {
+    for (done, statement) in statements.iter().enumerate() {
         let started = Instant::now();
-        show(&session, statement, format, &args, &mut out).await?;
+        let shown = show(&session, statement, format, &args, &mut out, interrupt).await;
+        shown.map_err(|error| told(error, done, statements.len()))?;
         if args.timing {
             eprintln!(
                 "{}  elapsed {:.3} ms",
@@ -50,6 +51,39 @@ pub(crate) async fn run(args: SqlArgs, settings: &Settings) -> anyhow::Result<u8
     out.finish()?;
     lake.settle().await;
     Ok(0)
+}
+
+/// Says of an interrupted command what may be run again.
+fn told(error: anyhow::Error, done: usize, all: usize) -> anyhow::Error {
+    let is_cancelled = |error: &Error| error.kind() == ErrorKind::Cancelled;
+    if !error.downcast_ref().is_some_and(is_cancelled) {
+        return error;
+    }
+    let message = match done {
+        0 => "interrupted: the statement left nothing; the same command again finishes the work"
+            .to_owned(),
+        _ => format!(
+            "interrupted: {done} of {all} statements are done, the next one left nothing; run those that are left"
+        ),
+    };
+    Error::new(ErrorKind::Cancelled, message).into()
+}
+
+/// Only a statement that makes a table may make its lake.
+async fn lake_for(
+    statements: &[Statement],
+    read_only: bool,
+    settings: &Settings,
+) -> anyhow::Result<Arc<Lake>> {
+    if read_only {
+        lake_to_read(settings).await
+    } else if statements.iter().any(Statement::creates) {
+        Ok(wire::lake_to_write(settings).await?)
+    } else if statements.iter().any(Statement::inserts) {
+        Ok(wire::lake(settings).await?)
+    } else {
+        lake_to_read(settings).await
+    }
 }
 
 /// Files can be asked for without a lake: then there is an empty one in memory.
@@ -95,8 +129,9 @@ async fn show(
     format: Format,
     args: &SqlArgs,
     out: &mut (dyn Write + Send),
+    interrupt: &Interrupt,
 ) -> anyhow::Result<()> {
-    match session.run(statement, &Cancel::default()).await? {
+    match session.run(statement, &interrupt.cancel).await? {
         Outcome::Rows(rows) => write(rows, format, &options(args), out).await,
         Outcome::Written(report) => {
             eprintln!(

@@ -9,6 +9,7 @@
 )]
 
 mod audit;
+mod faults;
 mod kill;
 mod program;
 mod random;

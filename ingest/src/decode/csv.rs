@@ -37,7 +37,7 @@ use fields::{Fields, Found};
 /// The format `csv`.
 pub(super) static FORMAT: Format = Format {
     name: "csv",
-    extensions: &["csv", "tsv", "txt", "dat", "psv"],
+    extensions: &["csv", "tsv", "txt", "psv"],
     about: "delimited text; delimiter and header are sniffed",
     access: Access::Sequential,
     sniff: sniff::looks_like_text,

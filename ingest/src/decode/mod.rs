@@ -60,6 +60,13 @@ pub struct Format {
     pub open: fn(Input, &Definition, &DecodeOptions) -> Result<Box<dyn Decoder>>,
 }
 
+impl Format {
+    /// Whether bytes begin with the magic of this format; texts have none.
+    fn is_container(&self, head: &[u8]) -> bool {
+        self.access == Access::Random && (self.sniff)(head)
+    }
+}
+
 /// How a format reads its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -261,11 +268,9 @@ pub fn format_by_name(name: &str) -> Result<&'static Format> {
 /// # Errors
 /// Invalid, if nothing tells.
 pub fn detect(source: &str, head: &[u8]) -> Result<&'static Format> {
-    let by_magic = |f: &&&Format| f.access == Access::Random && (f.sniff)(head);
-    let by_extension = |f: &&&Format| {
-        let extension = data_extension(source);
-        f.extensions.contains(&extension.as_str())
-    };
+    let by_magic = |f: &&&Format| f.is_container(head);
+    let extension = data_extension(source);
+    let by_extension = |f: &&&Format| f.extensions.contains(&extension.as_str());
     let by_content = |f: &&&Format| (f.sniff)(head);
     let mut formats = FORMATS.iter();
     formats
@@ -279,6 +284,19 @@ pub fn detect(source: &str, head: &[u8]) -> Result<&'static Format> {
                 "neither name nor content of \"{source}\" tells its format; name it with --format"
             ))
         })
+}
+
+/// Whether the extension of a name, compression set aside, is that of a format.
+pub(crate) fn is_named(source: &str) -> bool {
+    let extension = data_extension(source);
+    FORMATS
+        .iter()
+        .any(|f| f.extensions.contains(&extension.as_str()))
+}
+
+/// Whether the first bytes are those of a container format.
+pub(crate) fn has_magic(head: &[u8]) -> bool {
+    FORMATS.iter().any(|f| f.is_container(head))
 }
 
 /// The extension that names the data, lower case: `csv` of `a/b.CSV.gz`.

@@ -7,10 +7,24 @@ use std::path::{Path, PathBuf};
 use downlake_lake::{Error, Result};
 use futures::TryStreamExt;
 use globset::{GlobBuilder, GlobMatcher};
-use object_store::ObjectStoreExt;
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use url::Url;
 
-use super::{SourceOptions, SourceRef};
+use super::{SourceFile, SourceOptions, SourceRef};
+use crate::decode;
+
+/// First bytes of an object that show a container format.
+const MAGIC: u64 = 16;
+/// Texts about data that lie beside it as `.txt`.
+const PROSE: [&str; 7] = [
+    "authors",
+    "changelog",
+    "copying",
+    "licence",
+    "license",
+    "notice",
+    "readme",
+];
 
 /// The source units behind the arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -20,6 +34,9 @@ pub struct Discovered {
     pub sources: Vec<SourceRef>,
     /// How many entries were passed over because their names begin with `.` or `_`.
     pub passed_over: u64,
+    /// Files that were found below a folder, a pattern or a prefix and whose
+    /// names and first bytes tell no format.
+    pub unknown: Vec<String>,
 }
 
 /// Finds the source units: `-`, files, folders (with all below), globs, and
@@ -29,7 +46,10 @@ pub struct Discovered {
 /// NotFound for names that do not exist and globs that match nothing, Invalid
 /// for folders without files, Unavailable where a store does not answer.
 pub async fn discover(arguments: &[String], options: &SourceOptions) -> Result<Discovered> {
-    let mut found = Finder::default();
+    let mut found = Finder {
+        any_format: options.any_format,
+        ..Finder::default()
+    };
     for argument in arguments {
         if argument == "-" {
             found.add(SourceRef::Stdin, "-".to_owned());
@@ -56,6 +76,7 @@ fn object_url(argument: &str) -> Result<Option<Url>> {
 struct Finder {
     discovered: Discovered,
     seen: HashSet<String>,
+    any_format: bool,
 }
 
 impl Finder {
@@ -77,7 +98,19 @@ impl Finder {
         if files.is_empty() {
             return Err(no_files(argument));
         }
-        files.into_iter().try_for_each(|file| self.add_file(file))
+        self.add_found(argument, files)
+    }
+
+    /// Adds those of the files below an argument that tell their format.
+    fn add_found(&mut self, argument: &str, files: Vec<PathBuf>) -> Result<()> {
+        let tells = |file: &PathBuf| self.any_format || tells_format(file);
+        let (known, unknown): (Vec<_>, Vec<_>) = files.into_iter().partition(tells);
+        let unknown: Vec<_> = unknown.iter().map(|f| f.display().to_string()).collect();
+        if known.is_empty() {
+            return Err(no_format(argument, &unknown));
+        }
+        self.discovered.unknown.extend(unknown);
+        known.into_iter().try_for_each(|file| self.add_file(file))
     }
 
     fn add_file(&mut self, path: PathBuf) -> Result<()> {
@@ -103,7 +136,7 @@ impl Finder {
         if files.is_empty() {
             return Err(Error::not_found(format!("no file matches \"{argument}\"")));
         }
-        files.into_iter().try_for_each(|file| self.add_file(file))
+        self.add_found(argument, files)
     }
 
     /// All files below a folder, sorted by path.
@@ -143,7 +176,6 @@ impl Finder {
         let prefix = object_store::path::Path::from(literal_prefix(path.as_ref()));
         let listed: Vec<_> = store
             .list(Some(&prefix))
-            .map_ok(|object| object.location)
             .try_collect()
             .await
             .map_err(|e| at(url, e))?;
@@ -152,25 +184,110 @@ impl Finder {
             .transpose()?;
         let mut found: Vec<_> = listed
             .into_iter()
-            .filter(|location| {
-                matcher
-                    .as_ref()
-                    .is_none_or(|m| m.is_match(location.as_ref()))
+            .filter(|object| {
+                let location = object.location.as_ref();
+                matcher.as_ref().is_none_or(|m| m.is_match(location))
             })
             .collect();
-        found.sort();
+        found.sort_by(|a, b| a.location.cmp(&b.location));
         let all = found.len();
-        found.retain(|location| !is_hidden_below(location, &prefix));
+        found.retain(|object| !is_hidden_below(&object.location, &prefix));
         self.discovered.passed_over += (all - found.len()) as u64;
         if found.is_empty() {
             return Err(no_files(url.as_str()));
         }
-        for location in found {
-            let object = url_of(url, &path, &location);
+        let (mut known, mut unknown) = (Vec::new(), Vec::new());
+        for object in found {
+            let named = url_of(url, &path, &object.location);
+            let tells = match self.any_format {
+                true => true,
+                false => object_tells_format(&*store, &object)
+                    .await
+                    .map_err(|e| at(&named, e))?,
+            };
+            match tells {
+                true => known.push(named),
+                false => unknown.push(named.to_string()),
+            }
+        }
+        if known.is_empty() {
+            return Err(no_format(url.as_str(), &unknown));
+        }
+        self.discovered.unknown.extend(unknown);
+        for object in known {
             self.add(SourceRef::Object(object.clone()), object.to_string());
         }
         Ok(())
     }
+}
+
+impl Discovered {
+    /// What was passed over and why, for people.
+    pub fn notices(&self) -> Vec<String> {
+        let mut notices = Vec::new();
+        if self.passed_over > 0 {
+            notices.push(format!(
+                "{} names that begin with \".\" or \"_\" were passed over",
+                self.passed_over
+            ));
+        }
+        if !self.unknown.is_empty() {
+            notices.push(format!(
+                "{} files were passed over, their names and first bytes tell no format: {}; name them one by one, or give --format",
+                self.unknown.len(),
+                first_few(&self.unknown)
+            ));
+        }
+        notices
+    }
+}
+
+/// Whether a file that nobody named tells its format.
+fn tells_format(file: &Path) -> bool {
+    let name = file.display().to_string();
+    if decode::is_named(&name) {
+        return !is_prose(&name);
+    }
+    // Looking into what is no file could wait for ever.
+    let head = |file: &Path| SourceFile::on_disk(file).and_then(|file| file.head());
+    file.is_file() && head(file).is_ok_and(|head| decode::has_magic(&head))
+}
+
+async fn object_tells_format(
+    store: &dyn ObjectStore,
+    object: &ObjectMeta,
+) -> object_store::Result<bool> {
+    let name = object.location.as_ref();
+    if decode::is_named(name) {
+        return Ok(!is_prose(name));
+    }
+    if object.size < MAGIC {
+        return Ok(false);
+    }
+    let head = store.get_range(&object.location, 0..MAGIC).await?;
+    Ok(decode::has_magic(&head))
+}
+
+fn is_prose(name: &str) -> bool {
+    let name = name.rsplit('/').next().unwrap_or(name).to_lowercase();
+    let stem = name.strip_suffix(".txt");
+    stem.is_some_and(|stem| PROSE.contains(&stem))
+}
+
+fn first_few(names: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let shown = names[..names.len().min(SHOWN)].join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+fn no_format(argument: &str, unknown: &[String]) -> Error {
+    Error::invalid(format!(
+        "no file in \"{argument}\" tells its format by its name or first bytes ({}); name files one by one, or give --format",
+        first_few(unknown)
+    ))
 }
 
 /// The URL of an object in the same store.

@@ -34,7 +34,7 @@ pub struct SourceFile {
     content_hash: OnceLock<blake3::Hash>,
     last_pass: Mutex<Option<Pass>>,
     /// Removes the copy of an object or of standard input.
-    _spooled: Option<TempPath>,
+    copy: Option<TempPath>,
 }
 
 /// Makes a source unit a local file: a path as it is, objects and standard
@@ -76,7 +76,7 @@ impl SourceFile {
             etag: None,
             content_hash: OnceLock::new(),
             last_pass: Mutex::new(None),
-            _spooled: None,
+            copy: None,
         })
     }
 
@@ -86,7 +86,7 @@ impl SourceFile {
         source.name = name;
         source.modified_micros = None;
         source.content_hash = OnceLock::from(hash);
-        source._spooled = Some(path);
+        source.copy = Some(path);
         Ok(source)
     }
 
@@ -98,8 +98,13 @@ impl SourceFile {
         let path = file.into_temp_path();
         let mut source = SourceFile::on_disk(&path)?;
         source.name = name;
-        source._spooled = Some(path);
+        source.copy = Some(path);
         Ok(source)
+    }
+
+    /// Bytes of the copy that was made of the source; 0 where it is read in place.
+    pub(crate) fn copied_bytes(&self) -> u64 {
+        if self.copy.is_some() { self.size } else { 0 }
     }
 
     /// Stored bytes that the running pass has read.

@@ -2,12 +2,15 @@
 //!
 //! Promises: everything that is read is one local file, so that it can be
 //! read twice; what was decoded is what was hashed, or the unit fails; the
-//! same file is found once, in an order that does not depend on the disk.
+//! same file is found once, in an order that does not depend on the disk; of
+//! files that were found rather than named, those whose names and first bytes
+//! tell no format are passed over and listed.
 //! Refuses folders without files and names that do not exist, by name.
 
 mod compression;
 mod discover;
 mod file;
+mod opened;
 mod pattern;
 #[cfg(test)]
 mod tests;
@@ -22,6 +25,7 @@ use url::Url;
 
 pub use discover::{Discovered, discover};
 pub use file::{SourceFile, open};
+pub(crate) use opened::Opened;
 pub use pattern::PathPattern;
 
 /// A source unit that was found, not read yet.
@@ -54,6 +58,9 @@ pub type OpenStore = dyn Fn(&Url) -> Result<(Arc<dyn ObjectStore>, Path)> + Send
 pub struct SourceOptions {
     /// Opens object stores.
     pub open_store: Arc<OpenStore>,
+    /// Whether folders, patterns and prefixes stand for all their files: the
+    /// format is known otherwise.
+    pub any_format: bool,
 }
 
 impl SourceOptions {
@@ -67,6 +74,7 @@ impl SourceOptions {
         };
         SourceOptions {
             open_store: Arc::new(open),
+            any_format: false,
         }
     }
 }

@@ -33,10 +33,12 @@ async fn found(folder: &Path, arguments: &[&str]) -> String {
         Err(error) => format!("{:?}: {error}\n", error.kind()),
         Ok(found) => {
             let mut text = String::new();
-            for source in found.sources {
+            for source in &found.sources {
                 writeln!(text, "{}", source.name()).expect("strings take text");
             }
-            writeln!(text, "passed over {}", found.passed_over).expect("strings take text");
+            for notice in found.notices() {
+                writeln!(text, "! {notice}").expect("strings take text");
+            }
             text
         }
     };
@@ -53,6 +55,17 @@ async fn discovery() {
         "_log/x.csv",
         "c/d/e.csv",
     ]);
+    for text in [
+        "doc/LICENSE",
+        "doc/README.md",
+        "doc/readme.txt",
+        "doc/frames.dat",
+    ] {
+        let path = folder.path().join(text);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, "a,b\n1,2\n").expect("a file");
+    }
+    fs::write(folder.path().join("a/unnamed"), "PAR1").expect("a file");
     fs::create_dir(folder.path().join("empty")).expect("a folder");
     let all = [
         &["DIR"][..],
@@ -60,6 +73,9 @@ async fn discovery() {
         &["DIR/*.csv"],
         &["DIR/**/*.csv"],
         &["DIR/a/*.{csv,json}"],
+        &["DIR/doc", "-"],
+        &["DIR/doc/*.dat"],
+        &["DIR/doc/frames.dat"],
         &["DIR/empty"],
         &["DIR/none"],
         &["DIR/*.none"],
@@ -77,29 +93,39 @@ async fn discovery() {
         ["DIR"]
         DIR/a/1.csv
         DIR/a/2.json
+        DIR/a/unnamed
         DIR/b.csv
         DIR/c/d/e.csv
-        passed over 2
+        ! 2 names that begin with "." or "_" were passed over
+        ! 4 files were passed over, their names and first bytes tell no format: DIR/doc/LICENSE, DIR/doc/README.md, DIR/doc/frames.dat and 1 more; name them one by one, or give --format
 
         ["DIR/b.csv", "DIR/a/../b.csv", "-", "-"]
         DIR/b.csv
         -
-        passed over 0
 
         ["DIR/*.csv"]
         DIR/b.csv
-        passed over 2
+        ! 2 names that begin with "." or "_" were passed over
 
         ["DIR/**/*.csv"]
         DIR/a/1.csv
         DIR/b.csv
         DIR/c/d/e.csv
-        passed over 2
+        ! 2 names that begin with "." or "_" were passed over
 
         ["DIR/a/*.{csv,json}"]
         DIR/a/1.csv
         DIR/a/2.json
-        passed over 1
+        ! 1 names that begin with "." or "_" were passed over
+
+        ["DIR/doc", "-"]
+        Invalid: no file in "DIR/doc" tells its format by its name or first bytes (DIR/doc/LICENSE, DIR/doc/README.md, DIR/doc/frames.dat and 1 more); name files one by one, or give --format
+
+        ["DIR/doc/*.dat"]
+        Invalid: no file in "DIR/doc/*.dat" tells its format by its name or first bytes (DIR/doc/frames.dat); name files one by one, or give --format
+
+        ["DIR/doc/frames.dat"]
+        DIR/doc/frames.dat
 
         ["DIR/empty"]
         Invalid: no files in "DIR/empty"
@@ -126,6 +152,7 @@ async fn objects_are_spooled() {
     }
     let shared: Arc<dyn ObjectStore> = store;
     let options = SourceOptions {
+        any_format: false,
         open_store: Arc::new(move |url| {
             let path = object_store::path::Path::from_url_path(url.path()).expect("a path");
             Ok((Arc::clone(&shared), path))
@@ -154,6 +181,51 @@ async fn objects_are_spooled() {
     let none = discover(&["s3://bucket/none/".to_owned()], &options).await;
     expect![[r#"no files in "s3://bucket/none/""#]]
         .assert_eq(&none.expect_err("empty").to_string());
+}
+
+#[tokio::test]
+async fn copies_that_wait_are_bounded() {
+    let store = InMemory::new();
+    let names = ["raw/a.csv", "raw/b.csv", "raw/c.csv"];
+    for name in names {
+        let path = object_store::path::Path::from(name);
+        let put = store.put(&path, PutPayload::from(vec![b'x'; 100]));
+        put.await.expect("memory");
+    }
+    let shared: Arc<dyn ObjectStore> = Arc::new(store);
+    let options = SourceOptions {
+        any_format: false,
+        open_store: Arc::new(move |url| {
+            let path = object_store::path::Path::from_url_path(url.path()).expect("a path");
+            Ok((Arc::clone(&shared), path))
+        }),
+    };
+    let sources = discover(&["s3://bucket/raw/".to_owned()], &options)
+        .await
+        .expect("objects")
+        .sources;
+    let folder = tempfile::tempdir().expect("a folder");
+    let local = folder.path().join("local.csv");
+    fs::write(&local, "x").expect("a file");
+    let copies = || fs::read_dir(folder.path()).expect("a folder").count() - 1;
+    let mut opened = Opened::with_bound(250);
+    for (index, source) in sources.iter().enumerate() {
+        let file = open(source, folder.path(), &options).await.expect("a copy");
+        opened.keep(index, source, file);
+    }
+    opened.keep(
+        3,
+        &SourceRef::File(local.clone()),
+        SourceFile::on_disk(&local).expect("a file"),
+    );
+    assert_eq!(copies(), 2, "the third goes beyond the bound");
+    assert!(opened.take(2).is_none() && opened.take(3).is_some());
+    drop(opened.take(0));
+    let file = open(&sources[2], folder.path(), &options)
+        .await
+        .expect("a copy");
+    opened.keep(2, &sources[2], file);
+    assert_eq!(copies(), 2, "what was taken makes room");
 }
 
 fn content(file: &SourceFile) -> std::io::Result<Vec<u8>> {

@@ -4,6 +4,7 @@ mod columnar;
 mod frames;
 mod fuzz;
 mod int96;
+mod job;
 mod md5;
 mod report;
 mod text;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use chrono::{DateTime, SecondsFormat};
 use futures::TryStreamExt as _;
 use futures::stream::{self, StreamExt as _};
+use serde_json::{Map, Value};
 
 use super::action::CommitFile;
 use super::engine::{LogEngine, Place};
@@ -33,6 +34,13 @@ impl TableLog {
             .try_filter_map(|commit| futures::future::ok(commit.map(entry)))
             .try_collect()
             .await
+    }
+
+    /// commitInfo of the commit that made the table; `None` once it was
+    /// cleaned up.
+    pub async fn founding_info(&self) -> Result<Option<Map<String, Value>>> {
+        let first = fetch_commit(self.engine(), self.place(), 0).await?;
+        Ok(first.and_then(|commit| commit.info))
     }
 
     /// The table as it was at a version or an instant.

@@ -7,14 +7,16 @@
 //! with the lake.
 //!
 //! Promises: throw-away objects live under `_downlake/probe/` and are removed
-//! whatever the outcome. Refuses: running for a caller that only reads.
+//! whatever the outcome; those of a process that was killed are removed by the
+//! next probe. Refuses: running for a caller that only reads.
 
 use std::fmt;
 
 use bytes::Bytes;
+use futures::TryStreamExt as _;
 use futures::future::join_all;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 use serde::{Deserialize, Serialize};
 
 use super::{OWN_FOLDER, Storage};
@@ -25,6 +27,9 @@ use crate::{Error, Result};
 const WRITERS: usize = 8;
 /// Races that are run; a store that decides by check-then-write loses the first.
 const ROUNDS: usize = 6;
+
+/// After this time a probe has ended or its process is dead, microseconds.
+const PROBE_MICROS_MAX: i64 = 3_600 * 1_000_000;
 
 /// What a store showed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,6 +143,7 @@ pub async fn ensure_probed(storage: &Storage, seams: &Seams) -> Result<ProbeRepo
     if let Some(known) = kept_answer(storage).await? {
         return Ok(known);
     }
+    remove_leftovers(storage, seams).await?;
     let report = ProbeReport {
         endpoint: storage.endpoint().to_owned(),
         ..probe(storage.objects(), seams).await?
@@ -148,6 +154,32 @@ pub async fn ensure_probed(storage: &Storage, seams: &Seams) -> Result<ProbeRepo
     let bytes = serde_json::to_vec(&report).expect("numbers and text are JSON");
     storage.objects().put(&answer(), bytes.into()).await?;
     Ok(report)
+}
+
+/// The throw-away objects that are there: of probes that run now, and of
+/// those whose processes were killed.
+pub async fn leftovers(storage: &Storage) -> Result<Vec<ObjectMeta>> {
+    let folder = Path::from_iter([OWN_FOLDER, "probe"]);
+    let listed = storage.objects().list(Some(&folder));
+    Ok(listed.try_collect().await?)
+}
+
+/// Young objects stay: without them a probe that runs now would misjudge the store.
+async fn remove_leftovers(storage: &Storage, seams: &Seams) -> Result<()> {
+    let dead = seams.clock.now_micros() - PROBE_MICROS_MAX;
+    for object in leftovers(storage).await? {
+        if object.last_modified.timestamp_micros() < dead {
+            remove(storage.objects(), &object.location).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn remove(objects: &dyn ObjectStore, location: &Path) -> Result<()> {
+    match objects.delete(location).await {
+        Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+        Err(error) => Err(Error::from(error).context("cannot remove the probe's objects")),
+    }
 }
 
 /// The kept answer, if it speaks of this store and is good.
@@ -256,12 +288,7 @@ impl Trial<'_> {
     async fn clean(&self) -> Result<()> {
         let names = (0..ROUNDS).map(|round| format!("race-{round}"));
         for name in names.chain(["sequence".to_owned()]) {
-            match self.objects.delete(&self.folder.clone().join(name)).await {
-                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(error) => {
-                    return Err(Error::from(error).context("cannot remove the probe's objects"));
-                }
-            }
+            remove(self.objects, &self.folder.clone().join(name)).await?;
         }
         Ok(())
     }

@@ -4,7 +4,9 @@
 //! files; `_quarantine` commits; the table commits; `_ledger` commits. Each
 //! commit carries the unit's transaction and is skipped where the log has it
 //! already, so that a rerun after a kill at any point adds what is missing
-//! and nothing else. Files without a commit are orphans for vacuum.
+//! and nothing else. Files without a commit are orphans for vacuum. A table
+//! that is not there yet is made right before its first data commit, so that a
+//! unit that fails leaves no table and no definition behind.
 
 use std::sync::Arc;
 
@@ -19,8 +21,9 @@ use super::ledger::LedgerRow;
 use super::quarantine::{QUARANTINE, Refusal, RefusalBuilder, RefusalContext, quarantine_schema};
 use super::sorter::{SortedWriter, SorterSpec};
 use super::unit::{UnitIdentity, UnitKey, UnitState};
-use crate::log::{Commit, CommitOutcome, NewFile, Snapshot};
+use crate::log::{Commit, CommitOutcome, NewFile, Snapshot, Transactions};
 use crate::parquet::WrittenFile;
+use crate::schema::Definition;
 use crate::schema::store::StoredDefinition;
 use crate::{Error, ErrorKind, Result};
 
@@ -93,6 +96,48 @@ pub struct UnitSpec {
     pub operation: &'static str,
 }
 
+/// The table that a unit goes to.
+#[derive(Clone)]
+pub enum Destination {
+    /// One that is there.
+    Table(Arc<Table>),
+    /// One that the unit's landing makes, under this definition.
+    Founding(Arc<Definition>),
+}
+
+impl From<Arc<Table>> for Destination {
+    fn from(table: Arc<Table>) -> Destination {
+        Destination::Table(table)
+    }
+}
+
+impl Destination {
+    /// The table's name.
+    pub fn name(&self) -> &str {
+        match self {
+            Destination::Table(table) => table.name(),
+            Destination::Founding(definition) => &definition.stream,
+        }
+    }
+
+    fn state_of(&self, key: UnitKey) -> UnitState {
+        match self {
+            Destination::Table(table) => key.state_in(&table.snapshot().transactions),
+            Destination::Founding(_) => key.state_in(&Transactions::default()),
+        }
+    }
+
+    fn partition_columns(&self) -> Vec<String> {
+        match self {
+            Destination::Table(table) => table.snapshot().partition_columns.clone(),
+            Destination::Founding(definition) => {
+                let columns = definition.partition_columns().into_iter();
+                columns.map(str::to_owned).collect()
+            }
+        }
+    }
+}
+
 /// How a unit ended.
 #[derive(Debug, Clone)]
 pub struct UnitReport {
@@ -131,10 +176,11 @@ impl Lake {
     /// Starts to write a unit that is not in the table yet.
     pub async fn begin_unit(
         self: &Arc<Self>,
-        table: Arc<Table>,
+        destination: impl Into<Destination>,
         definition: Option<StoredDefinition>,
         spec: UnitSpec,
     ) -> Result<UnitWriter> {
+        let destination = destination.into();
         if let Some(stored) = definition
             .as_ref()
             .filter(|d| !d.definition.dedup_by.is_empty())
@@ -145,11 +191,12 @@ impl Lake {
                 stored.definition.dedup_by.join(", ")
             )));
         }
-        let schema = match &definition {
-            Some(stored) => stored.definition.table_schema(),
-            None => Arc::clone(&table.snapshot().schema),
+        let schema = match (&definition, &destination) {
+            (Some(stored), _) => stored.definition.table_schema(),
+            (None, Destination::Table(table)) => Arc::clone(&table.snapshot().schema),
+            (None, Destination::Founding(definition)) => definition.table_schema(),
         };
-        UnitWriter::new(Arc::clone(self), table, definition, schema, spec)
+        UnitWriter::new(Arc::clone(self), destination, definition, schema, spec)
     }
 }
 
@@ -157,7 +204,7 @@ impl Lake {
 /// before [`UnitWriter::commit`].
 pub struct UnitWriter {
     lake: Arc<Lake>,
-    table: Arc<Table>,
+    destination: Destination,
     spec: UnitSpec,
     definition: Option<StoredDefinition>,
     schema: SchemaRef,
@@ -190,24 +237,24 @@ impl Counts {
 impl UnitWriter {
     fn new(
         lake: Arc<Lake>,
-        table: Arc<Table>,
+        destination: Destination,
         definition: Option<StoredDefinition>,
         schema: SchemaRef,
         spec: UnitSpec,
     ) -> Result<UnitWriter> {
-        let key = spec.identity.key_in(table.name());
-        let state = key.state_in(&table.snapshot().transactions);
+        let key = spec.identity.key_in(destination.name());
+        let state = destination.state_of(key);
         if state.is_landed() {
             return Err(Error::internal(format!(
                 "unit {key} is already in \"{}\"",
-                table.name()
+                destination.name()
             )));
         }
         let ingest_id = spec.identity.key().ingest_id(state);
         let started_at = lake.seams().clock.now_micros();
         let refusals = RefusalBuilder::new(RefusalContext {
             ingest_id,
-            table_name: Some(table.name().to_owned()),
+            table_name: Some(destination.name().to_owned()),
             source: spec.source.clone(),
             format: String::new(),
             definition_hash: definition_hash(definition.as_ref()),
@@ -215,17 +262,17 @@ impl UnitWriter {
         });
         let told = definition.as_ref().map(|d| &d.definition);
         let rows = SortedWriter::new(SorterSpec {
-            partition_columns: table.snapshot().partition_columns.clone(),
+            partition_columns: destination.partition_columns(),
             sort_columns: told.map(|d| d.sort_columns()).unwrap_or_default(),
             axis_column: told.and_then(|d| d.axis().map(str::to_owned)),
             stats_columns: told.map(|d| d.stats_columns()),
             memory_bytes: spec.memory_bytes,
-            ..lake.sorter_spec(table.name(), Arc::clone(&schema), ingest_id)?
+            ..lake.sorter_spec(destination.name(), Arc::clone(&schema), ingest_id)?
         })?;
         Ok(UnitWriter {
             next_landed: state.next_landed(),
             lake,
-            table,
+            destination,
             definition,
             schema,
             key,
@@ -249,6 +296,12 @@ impl UnitWriter {
     /// When the landing began, for the column `_ingested_at`.
     pub fn started_at_micros(&self) -> i64 {
         self.started_at
+    }
+
+    /// Says where refused records come from, where that is not the unit's own
+    /// source; before the first refusal.
+    pub fn set_refused_source(&mut self, source: String) {
+        self.refusals.set_source(source);
     }
 
     /// Says how raw records of the unit are framed, JSON; before the first refusal.
@@ -336,26 +389,24 @@ impl UnitWriter {
     }
 
     async fn land(self, files: Vec<WrittenFile>, refused: Vec<WrittenFile>) -> Result<UnitReport> {
+        self.lake.make().await?;
         self.land_refusals(refused).await?;
+        let table = match &self.destination {
+            Destination::Table(table) => Arc::clone(table),
+            Destination::Founding(definition) => self.lake.found_table(definition).await?,
+        };
         let (files_added, bytes_out) = (files.len() as u64, files.iter().map(|f| f.size).sum());
         tracing::debug!(phase = "data");
         let row = self.ledger_row();
         let commit = self.data_commit(&files, &row)?;
-        let landed = land_once(
-            &self.table,
-            self.key,
-            self.next_landed,
-            commit,
-            &self.schema,
-        )
-        .await?;
+        let landed = land_once(&table, self.key, self.next_landed, commit, &self.schema).await?;
         tracing::debug!(phase = "ledger");
         let version = landed.version;
         if landed.by_us {
             let version = i64::try_from(version).ok();
             let rows = vec![LedgerRow { version, ..row }, self.unit_row()];
             self.lake
-                .record_landing(&self.table, landed.version, self.next_landed, rows)
+                .record_landing(&table, landed.version, self.next_landed, rows)
                 .await?;
         }
         let counts = if landed.by_us {
@@ -515,7 +566,7 @@ impl UnitWriter {
     fn ledger_row(&self) -> LedgerRow {
         let long = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
         LedgerRow {
-            table_name: Some(self.table.name().to_owned()),
+            table_name: Some(self.destination.name().to_owned()),
             unit_key: self.key.to_string(),
             rows_in: long(self.counts.rows_in()),
             rows_committed: long(self.counts.committed),

@@ -1,5 +1,8 @@
 //! The lake as a process sees it: one store, its tables, each opened once.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -9,12 +12,14 @@ use arrow::datatypes::SchemaRef;
 use futures::TryStreamExt;
 use object_store::ObjectStore;
 use object_store::path::Path;
-use serde_json::Map;
+use serde_json::{Map, Value, json};
 use tokio::runtime::Handle;
+use tokio::sync::OnceCell;
 
+use super::append::INFO_KEY;
 use super::reconcile::PendingLedger;
 use super::sorter::{SortedWriter, SorterSpec};
-use crate::log::{CreateTable, LogEngine, NewFile, Snapshot, TableLog};
+use crate::log::{CreateOutcome, CreateTable, LogEngine, NewFile, Snapshot, TableLog};
 use crate::parquet::{Target, Tier};
 use crate::schema::Definition;
 use crate::schema::store::{self, StoredDefinition};
@@ -28,6 +33,8 @@ use crate::{Error, Result};
 const HOT_FILE_BYTES: usize = 32 << 20;
 /// Memory of a write that is known to be small.
 const SMALL_WRITE_BYTES: usize = 16 << 20;
+/// The field of the first commit that holds the definition a table was made with.
+const FOUNDING: &str = "founding";
 
 /// What a process wants of its lake.
 #[derive(Debug, Clone)]
@@ -38,7 +45,9 @@ pub struct LakeOptions {
     pub host: String,
 }
 
-/// One lake, opened by one process.
+/// One lake, opened by one process. A lake that is not there yet is made by
+/// the first thing that is written to it, so that a command that fails before
+/// it writes leaves nothing at a mistyped address.
 pub struct Lake {
     storage: Storage,
     seams: Seams,
@@ -47,6 +56,7 @@ pub struct Lake {
     runtime: Handle,
     tables: Mutex<HashMap<String, Arc<Table>>>,
     pending_ledger: Mutex<PendingLedger>,
+    made: OnceCell<()>,
 }
 
 /// One table of a lake.
@@ -73,17 +83,27 @@ impl Lake {
         Ok(lake)
     }
 
-    /// Opens a lake to write to it, and makes it where there is none. The
-    /// store is probed for conditional writes the first time.
+    /// Opens a lake to write to it; there need not be one yet.
+    ///
+    /// # Errors
+    /// Invalid where it is of a newer format.
     pub async fn open_or_create(
         storage: Storage,
         seams: Seams,
         options: LakeOptions,
     ) -> Result<Lake> {
         check_format(&storage).await?;
-        ensure_probed(&storage, &seams).await?;
-        ensure_format(&storage, &seams).await?;
         Self::assemble(storage, seams, options)
+    }
+
+    /// Makes the lake where there is none, before anything is committed to
+    /// it. The store is probed for conditional writes the first time.
+    pub(crate) async fn make(&self) -> Result<()> {
+        let made = self.made.get_or_try_init(|| async {
+            ensure_probed(&self.storage, &self.seams).await?;
+            ensure_format(&self.storage, &self.seams).await.map(drop)
+        });
+        made.await.copied()
     }
 
     fn assemble(storage: Storage, seams: Seams, options: LakeOptions) -> Result<Lake> {
@@ -96,6 +116,7 @@ impl Lake {
             runtime: Handle::current(),
             tables: Mutex::new(HashMap::new()),
             pending_ledger: Mutex::default(),
+            made: OnceCell::new(),
         })
     }
 
@@ -162,6 +183,7 @@ impl Lake {
 
     /// A table with the given columns and no definition (system tables), made where there is none.
     pub(crate) async fn system_table(&self, name: &str, schema: SchemaRef) -> Result<Arc<Table>> {
+        self.make().await?;
         if let Some(table) = self.table(name).await? {
             return Ok(table);
         }
@@ -182,14 +204,16 @@ impl Lake {
         Ok(self.remember(Table::new(name, log)))
     }
 
-    /// The table of a definition, made where there is none. The definition is
-    /// stored first, so that a table never stands without one.
+    /// The table of a definition, made where there is none. The commit that
+    /// makes it holds the definition, so that a table never stands without
+    /// one, and of two that race for the name one decides both.
     pub async fn ensure_table(&self, definition: &Definition) -> Result<Arc<Table>> {
+        self.make().await?;
         let name = definition.stream.as_str();
         if let Some(table) = self.table(name).await? {
             return Ok(table);
         }
-        store::save_next(self.objects(), name, definition).await?;
+        definition.check()?;
         let spec = CreateTable {
             schema: definition.table_schema(),
             partition_columns: definition
@@ -199,10 +223,32 @@ impl Lake {
                 .collect(),
             stats_columns: definition.stats_columns(),
             description: definition.description.clone(),
-            info: Map::new(),
+            info: founding_info(definition),
         };
-        let log = TableLog::create(&self.engine, name, spec).await?.into_log();
-        Ok(self.remember(Table::new(name, log)))
+        let outcome = TableLog::create(&self.engine, name, spec).await?;
+        let is_ours = matches!(outcome, CreateOutcome::Created(_));
+        let table = self.remember(Table::new(name, outcome.into_log()));
+        if is_ours {
+            store::save_next(self.objects(), name, definition).await?;
+        }
+        Ok(table)
+    }
+
+    /// Makes the table that a unit was decoded for.
+    ///
+    /// # Errors
+    /// Conflict, where another process made the table meanwhile, under another
+    /// definition.
+    pub(crate) async fn found_table(&self, definition: &Definition) -> Result<Arc<Table>> {
+        let table = self.ensure_table(definition).await?;
+        let stored = table.definition(self).await?;
+        if stored.is_some_and(|stored| stored.definition.hash() == definition.hash()) {
+            return Ok(table);
+        }
+        Err(Error::conflict(format!(
+            "table \"{}\" was made by another process meanwhile, with another definition; run the command again",
+            table.name()
+        )))
     }
 
     /// How rows of a table are sorted and written unless the caller says more.
@@ -247,12 +293,12 @@ impl Lake {
         })
     }
 
-    /// Writes a batch that fits in memory as one file, off the async threads.
-    pub(crate) async fn write_small_file(
+    /// Writes a batch that fits in memory as files, off the async threads.
+    pub(crate) async fn write_small_files(
         &self,
         table: &str,
         batch: RecordBatch,
-    ) -> Result<NewFile> {
+    ) -> Result<Vec<NewFile>> {
         let spec = self.sorter_spec(table, batch.schema(), 0)?;
         let written = tokio::task::spawn_blocking(move || {
             let mut writer = SortedWriter::new(spec)?;
@@ -262,13 +308,9 @@ impl Lake {
         let written = written
             .await
             .map_err(|e| Error::internal(format!("writing a file stopped: {e}")))??;
-        let [file] = written.try_into().map_err(|files: Vec<_>| {
-            Error::internal(format!(
-                "a small batch for \"{table}\" became {} files",
-                files.len()
-            ))
-        })?;
-        Ok(file.into_new_file(self.seams.clock.now_micros() / 1000))
+        let modified_ms = self.seams.clock.now_micros() / 1000;
+        let files = written.into_iter();
+        Ok(files.map(|file| file.into_new_file(modified_ms)).collect())
     }
 
     pub(crate) fn pending_ledger(&self) -> MutexGuard<'_, PendingLedger> {
@@ -316,9 +358,28 @@ impl Table {
         self.log.snapshot()
     }
 
-    /// The newest stored definition; `None` for tables that others made.
+    /// The definition in force; `None` for tables that others made.
     pub async fn definition(&self, lake: &Lake) -> Result<Option<StoredDefinition>> {
-        store::load_latest(lake.objects(), &self.name).await
+        if let Some(stored) = store::load_latest(lake.objects(), &self.name).await? {
+            return Ok(Some(stored));
+        }
+        let founding = self.founding_definition().await?;
+        Ok(founding.map(|definition| StoredDefinition {
+            number: 1,
+            definition,
+        }))
+    }
+
+    /// The definition in the commit that made the table: the truth where its
+    /// process died before it was stored.
+    async fn founding_definition(&self) -> Result<Option<Definition>> {
+        let info = self.log.founding_info().await?.unwrap_or_default();
+        let text = info
+            .get(INFO_KEY)
+            .and_then(|ours| ours.get(FOUNDING))
+            .and_then(Value::as_str);
+        text.map(|text| Definition::from_toml(text, &format!("{}, version 0", self.name)))
+            .transpose()
     }
 
     /// Puts a definition in force and returns what is in force then; see
@@ -328,6 +389,19 @@ impl Table {
         lake: &Lake,
         next: &Definition,
     ) -> Result<StoredDefinition> {
+        lake.make().await?;
+        if store::load_latest(lake.objects(), &self.name)
+            .await?
+            .is_none()
+            && let Some(founding) = self.founding_definition().await?
+        {
+            store::save_next(lake.objects(), &self.name, &founding).await?;
+        }
         store::save_next(lake.objects(), &self.name, next).await
     }
+}
+
+fn founding_info(definition: &Definition) -> Map<String, Value> {
+    let ours = json!({ FOUNDING: definition.to_toml() });
+    Map::from_iter([(INFO_KEY.to_owned(), ours)])
 }

@@ -105,6 +105,11 @@ impl RefusalBuilder {
         }
     }
 
+    /// Says where the records come from.
+    pub(crate) fn set_source(&mut self, source: String) {
+        self.context.source = source;
+    }
+
     /// Says how the raw records are framed.
     pub(crate) fn set_format(&mut self, format: String) {
         self.context.format = format;

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::append::{COMMIT_TRIES, INFO_KEY, overtaken, unknown};
 use super::lake::{Lake, Table};
 use super::ledger::{LEDGER, LedgerRow, ledger_batch, ledger_schema};
-use crate::log::{Commit, CommitOutcome, HistoryEntry, Snapshot};
+use crate::log::{Commit, CommitOutcome, HistoryEntry, NewFile, Snapshot};
 use crate::{Error, Result};
 
 /// Landings that wait before the ledger is written.
@@ -35,6 +35,16 @@ pub(crate) struct PendingLedger {
     /// Versions of each table whose landings are recorded or pending.
     known: BTreeMap<String, BTreeSet<u64>>,
     reconciled: HashSet<String>,
+}
+
+impl PendingLedger {
+    /// Adds landings of earlier processes; our own may wait already.
+    fn add_found(&mut self, found: Vec<(LedgerRow, i64)>) {
+        let key = |row: &LedgerRow, landing: i64| (row.unit_key.clone(), landing);
+        let waiting: HashSet<_> = self.rows.iter().map(|(row, at)| key(row, *at)).collect();
+        let is_new = |(row, landing): &(LedgerRow, i64)| !waiting.contains(&key(row, *landing));
+        self.rows.extend(found.into_iter().filter(is_new));
+    }
 }
 
 impl Lake {
@@ -91,7 +101,7 @@ impl Lake {
     ) -> Result<()> {
         let ledger = self.system_table(LEDGER, ledger_schema()).await?;
         let mut base = ledger.snapshot();
-        let mut written: Option<(Vec<LedgerRow>, crate::log::NewFile)> = None;
+        let mut written: Option<(Vec<LedgerRow>, Vec<NewFile>)> = None;
         for _ in 0..COMMIT_TRIES {
             let missing: Vec<_> = rows
                 .iter()
@@ -112,11 +122,12 @@ impl Lake {
             let rows: Vec<_> = missing.into_iter().map(|(row, _)| row.clone()).collect();
             let adds = match &written {
                 _ if rows.is_empty() => Vec::new(),
-                Some((same, file)) if *same == rows => vec![file.clone()],
+                Some((same, files)) if *same == rows => files.clone(),
                 _ => {
-                    let file = self.write_small_file(LEDGER, ledger_batch(&rows)).await?;
-                    written = Some((rows, file.clone()));
-                    vec![file]
+                    let batch = ledger_batch(&rows);
+                    let files = self.write_small_files(LEDGER, batch).await?;
+                    written = Some((rows, files.clone()));
+                    files
                 }
             };
             let commit = Commit {
@@ -160,7 +171,7 @@ impl Lake {
                 .entry(table.name().to_owned())
                 .or_default()
                 .extend(entries.iter().map(|entry| entry.version));
-            pending.rows.extend(found);
+            pending.add_found(found);
             pending.reconciled.insert(table.name().to_owned());
         }
         self.flush_ledger().await

@@ -42,6 +42,19 @@ pub struct RefusedGroup {
     pub definition_hash: Option<String>,
 }
 
+/// A refused record as it stands in `_quarantine`, raw bytes kept.
+#[derive(Debug, Clone, Copy)]
+pub struct RefusedRecord<'a> {
+    /// Byte offset in its source, after decompression.
+    pub byte_offset: Option<u64>,
+    /// Line in its source, from 1.
+    pub line: Option<u64>,
+    /// Number of the packet in its source, from 0.
+    pub packet_index: Option<u64>,
+    /// The record.
+    pub raw: &'a [u8],
+}
+
 impl Lake {
     /// Groups of refused records that were not tried again, with their counts:
     /// all records, and those whose raw bytes were kept.
@@ -84,11 +97,11 @@ impl Lake {
         Ok(false)
     }
 
-    /// Hands the raw bytes of a group's records over, in the order of their landing.
+    /// Hands a group's records over, in the order of their landing.
     pub async fn refused_records(
         &self,
         group: &RefusedGroup,
-        mut take: impl FnMut(&[u8]) -> Result<()>,
+        mut take: impl FnMut(&RefusedRecord<'_>) -> Result<()>,
     ) -> Result<()> {
         let Some(quarantine) = self.table(QUARANTINE).await? else {
             return Ok(());
@@ -103,10 +116,16 @@ impl Lake {
                 let batch = batch?;
                 let waiting = waiting_in(&batch, group)?;
                 let raw = column(&batch, "raw")?.as_binary::<i32>();
+                let byte_offset = column(&batch, "byte_offset")?;
+                let line = column(&batch, "line")?;
+                let packet_index = column(&batch, "packet_index")?;
                 for row in waiting.values().set_indices() {
-                    if raw.is_valid(row) {
-                        take(raw.value(row))?;
-                    }
+                    take(&RefusedRecord {
+                        byte_offset: unsigned(byte_offset, row),
+                        line: unsigned(line, row),
+                        packet_index: unsigned(packet_index, row),
+                        raw: raw.value(row),
+                    })?;
                 }
             }
         }
@@ -127,6 +146,7 @@ impl Lake {
         let Some(quarantine) = self.table(QUARANTINE).await? else {
             return Ok(0);
         };
+        self.make().await?;
         let base = quarantine.snapshot();
         let mut commit = Commit {
             operation: "REDRIVE".to_owned(),
@@ -244,6 +264,12 @@ fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a dyn Array> {
                 "a file of \"{QUARANTINE}\" has no column \"{name}\""
             ))
         })
+}
+
+fn unsigned(column: &dyn Array, row: usize) -> Option<u64> {
+    let column = column.as_primitive::<Int64Type>();
+    let value = column.is_valid(row).then(|| column.value(row));
+    value.and_then(|value| u64::try_from(value).ok())
 }
 
 fn count_groups(

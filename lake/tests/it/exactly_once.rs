@@ -5,13 +5,14 @@
 use std::sync::Arc;
 
 use downlake_lake::ErrorKind;
-use downlake_lake::schema::ColumnType;
+use downlake_lake::schema::{Column, ColumnType};
 use downlake_lake::seam::Seams;
-use downlake_lake::table::append::{QuarantineLimit, UnitReport, UnitWriter};
+use downlake_lake::table::append::{Destination, QuarantineLimit, UnitReport, UnitWriter};
 use downlake_lake::table::{Lake, StoredDefinition};
 use futures::TryStreamExt as _;
-use object_store::ObjectStore;
 use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt as _};
 use tokio::runtime::Runtime;
 
 use crate::simulation::audit::{Books, Objects};
@@ -112,6 +113,85 @@ fn with_refusals(number: u8, refused: u64) -> Unit {
         refused,
         ..Unit::plain(number)
     }
+}
+
+/// The process that made the table died before it stored the definition.
+#[test]
+fn the_log_knows_the_definition_of_a_table() {
+    let site = Site::new();
+    let lake = site.process();
+    site.land(&lake, &Unit::plain(1)).unwrap();
+    site.end(lake);
+    let stored = Path::from("engine/_downlake/schema-0001.toml");
+    site.runtime.block_on(site.objects.delete(&stored)).unwrap();
+    let lake = site.process();
+    let report = site.land(&lake, &with_extra(2)).unwrap();
+    assert_eq!(report.rows_committed, 3);
+    site.end(lake);
+    let names = site.names();
+    for number in 1..=2 {
+        let name = format!("engine/_downlake/schema-000{number}.toml");
+        assert!(names.contains(&name), "{names:?}");
+    }
+    site.check(&[Unit::plain(1), with_extra(2)]);
+}
+
+#[test]
+fn a_table_is_made_by_the_first_unit_that_lands() {
+    let site = Site::new();
+    let founding = || Destination::Founding(Arc::new(definition()));
+    let stored = StoredDefinition {
+        number: 1,
+        definition: definition(),
+    };
+    let begin = |lake: &Arc<Lake>, unit: &Unit| {
+        let begun = lake.begin_unit(founding(), Some(stored.clone()), unit.spec());
+        land::filled(site.runtime.block_on(begun).unwrap(), unit).unwrap()
+    };
+    let units = [Unit::plain(1), Unit::plain(2), Unit::plain(3)];
+    let lake = site.process();
+    begin(&lake, &units[0]).abort();
+    assert_eq!(site.names(), [""; 0], "a unit that gives up leaves nothing");
+    // Two processes that both see no table.
+    let other = site.process();
+    let both = [begin(&lake, &units[0]), begin(&other, &units[1])];
+    for writer in both {
+        let report = writer.commit(site.runtime.handle()).unwrap();
+        assert_eq!((report.already, report.rows_committed), (false, 3));
+    }
+    let again = begin(&other, &units[0]).commit(site.runtime.handle());
+    assert!(again.unwrap().already);
+    // Finds the first landing in the log while it waits for the ledger.
+    site.land(&lake, &units[2]).unwrap();
+    site.end(lake);
+    site.end(other);
+    site.check(&units);
+}
+
+#[test]
+fn a_table_of_another_definition_is_not_written_to() {
+    let site = Site::new();
+    let mut other = definition();
+    other.sort_by.clear();
+    other
+        .columns
+        .push(Column::new("late", "late", ColumnType::I64));
+    let (lake, unit) = (site.process(), Unit::plain(1));
+    let begun = lake.begin_unit(
+        Destination::Founding(Arc::new(other.clone())),
+        Some(StoredDefinition {
+            number: 1,
+            definition: other,
+        }),
+        unit.spec(),
+    );
+    let writer = land::filled(site.runtime.block_on(begun).unwrap(), &unit).unwrap();
+    let first = site.process();
+    site.land(&first, &Unit::plain(2)).unwrap();
+    let error = writer.commit(site.runtime.handle()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    site.end(first);
+    site.check(&[Unit::plain(2)]);
 }
 
 #[test]
