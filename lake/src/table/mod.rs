@@ -15,6 +15,7 @@ pub mod unit;
 
 mod lake;
 mod reconcile;
+mod scratch;
 
 pub use crate::schema::store::StoredDefinition;
 pub use lake::{Lake, LakeOptions, Table};
