@@ -127,7 +127,8 @@ pub(crate) struct IngestArgs {
     /// Columns by which rows are sorted inside files.
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     pub(crate) sort_by: Vec<String>,
-    /// Columns that make two rows the same. Refused by name: this version keeps duplicates.
+    /// The key of duplicates: of rows that are equal in all columns, one is kept;
+    /// of rows that share only the key, all are, and the later one is flagged.
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     pub(crate) dedup_by: Vec<String>,
     /// The column that says when the ground received a row.

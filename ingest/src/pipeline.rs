@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use downlake_lake::schema::names;
 use downlake_lake::table::append::{
     Destination, QuarantineLimit, UnitReport, UnitSpec, UnitWriter,
 };
@@ -75,8 +76,18 @@ impl UnitWork {
             .begin_unit(self.destination.clone(), definition, spec)
             .await?;
         let runtime = Handle::current();
+        let (progress, source) = (Arc::clone(&self.progress), self.file.name.clone());
         let done = tokio::task::spawn_blocking(move || self.run(writer, &runtime)).await;
-        done.map_err(|e| Error::internal(format!("the ingest of a unit stopped: {e}")))?
+        let report: UnitReport =
+            done.map_err(|e| Error::internal(format!("the ingest of a unit stopped: {e}")))??;
+        if report.key_conflicts > 0 {
+            progress.notice(&format!(
+                "{source}: {} rows have the key of another row and other values; both are kept, {} is true in the later one",
+                report.key_conflicts,
+                names::KEY_CONFLICT
+            ));
+        }
+        Ok(report)
     }
 
     fn run(self, mut writer: UnitWriter, runtime: &Handle) -> Result<UnitReport> {

@@ -90,6 +90,8 @@ pub struct Redriven {
     pub without_raw: u64,
     /// Rows that are in the table now.
     pub rows_committed: u64,
+    /// Rows dropped because the table had them.
+    pub rows_duplicate: u64,
     /// Records refused again.
     pub rows_quarantined: u64,
     /// Whether the rows were there already, from a redrive that was cut off.
@@ -210,6 +212,7 @@ async fn one(
         records: 0,
         without_raw: 0,
         rows_committed: 0,
+        rows_duplicate: 0,
         rows_quarantined: 0,
         already: false,
     };
@@ -241,6 +244,7 @@ async fn one(
     let report = work.land().await?;
     redriven.redriven_as = report.ingest_id;
     redriven.rows_committed = report.rows_committed;
+    redriven.rows_duplicate = report.rows_duplicate;
     redriven.rows_quarantined = report.rows_quarantined;
     redriven.already = report.already;
     Ok(redriven)

@@ -25,12 +25,13 @@ use crate::catalog::{Catalog, Rows, TableSnapshot, WriteReport, WriteTarget, Wri
 use crate::handover::{Handover, handover};
 
 /// Columns that every row gets from the lake and no statement gives.
-const OURS: [&str; 5] = [
+const OURS: [&str; 6] = [
     names::DATE,
     names::MONTH,
     names::YEAR,
     names::INGESTED_AT,
     names::INGEST_ID,
+    names::KEY_CONFLICT,
 ];
 
 /// The column of a definition that becomes `_received_at`.

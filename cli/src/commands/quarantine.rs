@@ -156,6 +156,12 @@ fn print(done: &[Redriven]) -> anyhow::Result<()> {
                 ""
             }
         ))?;
+        if group.rows_duplicate > 0 {
+            output::text(&format!(
+                "  {} rows were in the table already",
+                output::count(group.rows_duplicate)
+            ))?;
+        }
         if group.without_raw > 0 {
             output::text(&format!(
                 "  {} records were too long to be kept; ingest their source again after an undo",

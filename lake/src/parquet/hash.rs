@@ -15,7 +15,9 @@
 //! Dictionary, view, and wide-offset arrays hash as the plain arrays of their
 //! values, and integers of all widths by their value.
 //!
-//! The hash finds accidents, not attacks: the seeds are public.
+//! The hash finds accidents, not attacks: the seeds are public. Where equal
+//! rows are to be found again ([`salted_hashes`]), the seeds are drawn anew
+//! each time, and `-0.0` equals `+0.0`, as it does in queries.
 
 use std::fmt;
 use std::iter::Sum;
@@ -114,11 +116,36 @@ pub(super) fn value_hashes(array: &ArrayRef) -> Result<Vec<u128>> {
     Ok(hashes)
 }
 
+/// One hash per row over columns by name; rows whose values are equal have
+/// equal hashes, and a column that is NULL counts like one that is not there.
+/// Only hashes of one salt can be compared.
+pub(crate) fn salted_hashes<'a>(
+    columns: impl IntoIterator<Item = (&'a str, &'a ArrayRef)>,
+    rows: usize,
+    salt: u64,
+) -> Result<Vec<u128>> {
+    let mut sums = vec![0_u128; rows];
+    for (name, column) in columns {
+        add_values(column, Seed::salted(name, salt), &mut sums)
+            .map_err(|e| e.context(format!("column \"{name}\"")))?;
+    }
+    sums.iter_mut().for_each(|sum| *sum = scramble(*sum));
+    Ok(sums)
+}
+
 /// What makes equal values of different columns hash differently.
 #[derive(Clone, Copy)]
 struct Seed {
     low: u64,
     high: u64,
+    zeros: Zeros,
+}
+
+/// Whether `-0.0` and `+0.0` are one value.
+#[derive(Clone, Copy, PartialEq)]
+enum Zeros {
+    Distinct,
+    Equal,
 }
 
 impl Seed {
@@ -126,10 +153,31 @@ impl Seed {
         Seed::from(XxHash3_128::oneshot(name.as_bytes()))
     }
 
+    fn salted(name: &str, salt: u64) -> Seed {
+        Seed {
+            zeros: Zeros::Equal,
+            ..Seed::from(XxHash3_128::oneshot_with_seed(salt, name.as_bytes()))
+        }
+    }
+
     fn child(self, name: &str) -> Seed {
-        Seed::from(
-            XxHash3_128::oneshot_with_seed(self.low, name.as_bytes()) ^ u128::from(self.high),
-        )
+        let bits = XxHash3_128::oneshot_with_seed(self.low, name.as_bytes());
+        Seed {
+            zeros: self.zeros,
+            ..Seed::from(bits ^ u128::from(self.high))
+        }
+    }
+
+    fn double(self, value: impl Into<f64>) -> u128 {
+        let value = value.into();
+        if value.is_nan() {
+            return self.number(f64::NAN.to_bits());
+        }
+        match self.zeros {
+            Zeros::Distinct => self.number(value.to_bits()),
+            // The sum of both zeros is the positive one.
+            Zeros::Equal => self.number((value + 0.0).to_bits()),
+        }
     }
 
     fn number(self, bits: u64) -> u128 {
@@ -149,7 +197,11 @@ impl Seed {
 impl From<u128> for Seed {
     fn from(bits: u128) -> Seed {
         let (low, high) = halves(bits);
-        Seed { low, high }
+        Seed {
+            low,
+            high,
+            zeros: Zeros::Distinct,
+        }
     }
 }
 
@@ -241,13 +293,14 @@ fn whole(value: impl Into<i64>) -> u64 {
     value.into().cast_unsigned()
 }
 
-fn double(value: impl Into<f64>) -> u64 {
-    let value = value.into();
-    if value.is_nan() {
-        f64::NAN.to_bits()
-    } else {
-        value.to_bits()
-    }
+fn add_doubles<T>(array: &dyn Array, seed: Seed, sums: &mut [u128])
+where
+    T: ArrowPrimitiveType,
+    T::Native: Into<f64>,
+{
+    let values: &PrimitiveArray<T> = array.as_primitive();
+    let values = values.values();
+    add_valid(array, sums, |i| seed.double(values[i]));
 }
 
 fn add_numbers(array: &ArrayRef, seed: Seed, sums: &mut [u128]) -> Result<()> {
@@ -261,9 +314,9 @@ fn add_numbers(array: &ArrayRef, seed: Seed, sums: &mut [u128]) -> Result<()> {
         D::UInt16 => add_bits::<UInt16Type>(array, seed, sums, u64::from),
         D::UInt32 => add_bits::<UInt32Type>(array, seed, sums, u64::from),
         D::UInt64 => add_bits::<UInt64Type>(array, seed, sums, |v| v),
-        D::Float16 => add_bits::<Float16Type>(array, seed, sums, double),
-        D::Float32 => add_bits::<Float32Type>(array, seed, sums, double),
-        D::Float64 => add_bits::<Float64Type>(array, seed, sums, double),
+        D::Float16 => add_doubles::<Float16Type>(array, seed, sums),
+        D::Float32 => add_doubles::<Float32Type>(array, seed, sums),
+        D::Float64 => add_doubles::<Float64Type>(array, seed, sums),
         D::Date32 => add_bits::<Date32Type>(array, seed, sums, whole),
         D::Date64 => add_bits::<Date64Type>(array, seed, sums, whole),
         D::Timestamp(TimeUnit::Second, _) => {

@@ -25,9 +25,11 @@ mod writer;
 mod tests;
 
 pub use encoding::EncodingPlan;
+pub(crate) use hash::salted_hashes;
 pub use hash::{RowHash, row_hash};
 pub(crate) use order::{ORDER, OrderCheck};
 pub use partition::{HIVE_NULL, file_name, partition_path, partition_text};
+pub(crate) use read::DataFile;
 pub use read::{Footer, hash_file, read_footer};
 pub(crate) use sink::UPLOAD_BYTES;
 pub use writer::{

@@ -3,14 +3,19 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use futures::{FutureExt, TryFutureExt, TryStreamExt};
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt, TryFutureExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
-use parquet::arrow::ParquetRecordBatchStreamBuilder;
-use parquet::arrow::arrow_reader::ArrowReaderOptions;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, RowSelection, RowSelector,
+};
 use parquet::arrow::async_reader::AsyncFileReader;
+use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
@@ -21,7 +26,7 @@ use crate::{Error, Result};
 pub(super) const KEY_ROW_HASH: &str = "downlake.row_hash";
 /// Footer entry: the number of rows the writer was given.
 pub(super) const KEY_ROWS: &str = "downlake.rows";
-/// Rows decoded at once while a file is hashed.
+/// Rows decoded at once.
 const BATCH_ROWS: usize = 1024;
 
 /// What a footer says of the rows.
@@ -59,7 +64,76 @@ pub async fn hash_file(objects: &Arc<dyn ObjectStore>, location: &Path) -> Resul
         .await
 }
 
+/// A data file whose footer is read once and whose rows are read in parts:
+/// some columns, and some rows, of one row group at a time.
+pub(crate) struct DataFile {
+    stored: StoredFile,
+    footer: ArrowReaderMetadata,
+}
+
+impl DataFile {
+    /// Fails as [`read_footer`].
+    pub(crate) async fn open(objects: &Arc<dyn ObjectStore>, location: &Path) -> Result<DataFile> {
+        let mut stored = StoredFile {
+            objects: Arc::clone(objects),
+            location: location.clone(),
+        };
+        let footer = ArrowReaderMetadata::load_async(&mut stored, ArrowReaderOptions::new())
+            .await
+            .map_err(|e| read_error(e, location))?;
+        Ok(DataFile { stored, footer })
+    }
+
+    /// The columns in the file; partition columns are not among them.
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        self.footer.schema()
+    }
+
+    /// The number of row groups.
+    pub(crate) fn row_groups(&self) -> usize {
+        self.footer.metadata().num_row_groups()
+    }
+
+    /// Rows of one row group, in the columns at these places, a thousand
+    /// at a time. The rows are those of the ranges, which rise and do not
+    /// touch; all if there are no ranges.
+    pub(crate) fn rows(
+        &self,
+        row_group: usize,
+        columns: &[usize],
+        ranges: Option<&[Range<usize>]>,
+    ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+        let location = self.stored.location.clone();
+        let metadata = self.footer.metadata();
+        let schema = metadata.file_metadata().schema_descr();
+        let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(
+            self.stored.clone(),
+            self.footer.clone(),
+        )
+        .with_row_groups(vec![row_group])
+        .with_projection(ProjectionMask::roots(schema, columns.iter().copied()))
+        .with_batch_size(BATCH_ROWS);
+        if let Some(ranges) = ranges {
+            builder = builder.with_row_selection(selection(ranges));
+        }
+        let rows = builder.build().map_err(|e| read_error(e, &location))?;
+        Ok(rows.map_err(move |e| read_error(e, &location)).boxed())
+    }
+}
+
+fn selection(ranges: &[Range<usize>]) -> RowSelection {
+    let mut selectors = Vec::with_capacity(2 * ranges.len());
+    let mut end = 0;
+    for range in ranges {
+        selectors.push(RowSelector::skip(range.start - end));
+        selectors.push(RowSelector::select(range.len()));
+        end = range.end;
+    }
+    selectors.into()
+}
+
 /// A file read by ranges.
+#[derive(Clone)]
 struct StoredFile {
     objects: Arc<dyn ObjectStore>,
     location: Path,

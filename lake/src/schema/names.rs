@@ -58,6 +58,8 @@ pub const RECEIVED_AT: &str = "_received_at";
 pub const INGESTED_AT: &str = "_ingested_at";
 /// The source unit and run that brought a row.
 pub const INGEST_ID: &str = "_ingest_id";
+/// Whether a row landed although the table had its key with other values.
+pub const KEY_CONFLICT: &str = "_key_conflict";
 /// The place of a packet in its source unit, counted from 0.
 pub const PACKET_INDEX: &str = "_packet_index";
 /// The place of a record's first byte in its source unit.

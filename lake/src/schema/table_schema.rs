@@ -20,7 +20,8 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 use super::names::{
-    DATE, INGEST_ID, INGESTED_AT, MONTH, NANOS_SUFFIX, RAW_SUFFIX, RECEIVED_AT, TIME, YEAR,
+    DATE, INGEST_ID, INGESTED_AT, KEY_CONFLICT, MONTH, NANOS_SUFFIX, RAW_SUFFIX, RECEIVED_AT, TIME,
+    YEAR,
 };
 use super::{AbsoluteTime, Column, ColumnType, Definition, Partition, TimeAxis, TimeCode};
 
@@ -51,6 +52,9 @@ impl Definition {
             instant_field(INGESTED_AT),
             Field::new(INGEST_ID, DataType::Int64, true),
         ]);
+        if !self.dedup_by.is_empty() {
+            fields.push(Field::new(KEY_CONFLICT, DataType::Boolean, true));
+        }
         Arc::new(Schema::new(fields))
     }
 

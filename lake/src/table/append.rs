@@ -7,21 +7,26 @@
 //! and nothing else. Files without a commit are orphans for vacuum. A table
 //! that is not there yet is made right before its first data commit, so that a
 //! unit that fails leaves no table and no definition behind.
+//!
+//! Rows of a stream that says what a duplicate is wait until the commit, which
+//! then follows exactly the version that they were compared with (`landing`).
+
+mod landing;
 
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::{max, min};
-use arrow::datatypes::{Field, SchemaRef, TimestampMicrosecondType};
-use serde_json::{Map, Value, json};
+use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use tracing::warn;
 
+use super::dedup::{Dedup, Scratch};
 use super::lake::{Lake, Table};
 use super::ledger::LedgerRow;
 use super::quarantine::{QUARANTINE, Refusal, RefusalBuilder, RefusalContext, quarantine_schema};
 use super::sorter::{SortedWriter, SorterSpec};
 use super::unit::{UnitIdentity, UnitKey, UnitState};
-use crate::log::{Commit, CommitOutcome, NewFile, Snapshot, Transactions};
+use crate::log::{Commit, CommitOutcome, NewFile, Transactions};
 use crate::parquet::WrittenFile;
 use crate::schema::Definition;
 use crate::schema::store::StoredDefinition;
@@ -153,8 +158,10 @@ pub struct UnitReport {
     pub rows_committed: u64,
     /// Records in `_quarantine`.
     pub rows_quarantined: u64,
-    /// Rows dropped because the table had them.
+    /// Rows dropped because the table or the unit had them.
     pub rows_duplicate: u64,
+    /// Rows among those in the table whose key was there with other values.
+    pub key_conflicts: u64,
     /// Records that carry no data.
     pub rows_skipped: u64,
     /// Data files added.
@@ -181,16 +188,6 @@ impl Lake {
         spec: UnitSpec,
     ) -> Result<UnitWriter> {
         let destination = destination.into();
-        if let Some(stored) = definition
-            .as_ref()
-            .filter(|d| !d.definition.dedup_by.is_empty())
-        {
-            return Err(Error::invalid(format!(
-                "stream \"{}\" asks for dedup by {}: this version does not drop duplicates; take `dedup_by` out",
-                stored.definition.stream,
-                stored.definition.dedup_by.join(", ")
-            )));
-        }
         let schema = match (&definition, &destination) {
             (Some(stored), _) => stored.definition.table_schema(),
             (None, Destination::Table(table)) => Arc::clone(&table.snapshot().schema),
@@ -212,19 +209,66 @@ pub struct UnitWriter {
     ingest_id: i64,
     next_landed: i64,
     started_at: i64,
-    rows: Option<SortedWriter>,
+    rows: Option<Rows>,
     refusals: RefusalBuilder,
     refused_files: Option<SortedWriter>,
     first_reasons: Vec<String>,
     counts: Counts,
-    times: Option<(i64, i64)>,
+    times: Times,
 }
+
+/// Where rows are until the commit.
+enum Rows {
+    /// On their way to data files.
+    Sorting(Box<SortedWriter>),
+    /// Held back until it is known which of them the table has.
+    Held(Box<Held>),
+}
+
+struct Held {
+    dedup: Dedup,
+    sorter: SorterSpec,
+}
+
+impl Rows {
+    fn new(sorter: SorterSpec, definition: Option<&StoredDefinition>) -> Result<Rows> {
+        let told = definition.map(|stored| &stored.definition);
+        let Some(told) = told.filter(|told| !told.dedup_by.is_empty()) else {
+            return Ok(Rows::Sorting(Box::new(SortedWriter::new(sorter)?)));
+        };
+        let scratch = Scratch {
+            dir: sorter.temp_dir.clone(),
+            random: Arc::clone(&sorter.random),
+        };
+        let schema = Arc::clone(&sorter.schema);
+        let dedup = Dedup::new(told, schema, sorter.memory_bytes, &scratch);
+        let memory_bytes = sorter.memory_bytes / 2;
+        Ok(Rows::Held(Box::new(Held {
+            dedup,
+            sorter: SorterSpec {
+                memory_bytes,
+                ..sorter
+            },
+        })))
+    }
+
+    fn abort(self) -> Result<()> {
+        match self {
+            Rows::Sorting(files) => files.abort(),
+            Rows::Held(_) => Ok(()),
+        }
+    }
+}
+
+/// First and last instant, microseconds since 1970.
+type Times = Option<(i64, i64)>;
 
 #[derive(Debug, Default, Clone, Copy)]
 struct Counts {
     committed: u64,
     quarantined: u64,
     duplicate: u64,
+    key_conflicts: u64,
     skipped: u64,
 }
 
@@ -261,14 +305,15 @@ impl UnitWriter {
             at: started_at,
         });
         let told = definition.as_ref().map(|d| &d.definition);
-        let rows = SortedWriter::new(SorterSpec {
+        let sorter = SorterSpec {
             partition_columns: destination.partition_columns(),
             sort_columns: told.map(|d| d.sort_columns()).unwrap_or_default(),
             axis_column: told.and_then(|d| d.axis().map(str::to_owned)),
             stats_columns: told.map(|d| d.stats_columns()),
             memory_bytes: spec.memory_bytes,
             ..lake.sorter_spec(destination.name(), Arc::clone(&schema), ingest_id)?
-        })?;
+        };
+        let rows = Rows::new(sorter, definition.as_ref())?;
         Ok(UnitWriter {
             next_landed: state.next_landed(),
             lake,
@@ -318,9 +363,12 @@ impl UnitWriter {
     /// not to be called on an async thread.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         self.counts.committed += batch.num_rows() as u64;
-        self.note_times(batch);
         match &mut self.rows {
-            Some(rows) => rows.push(batch),
+            Some(Rows::Sorting(rows)) => {
+                note_times(&mut self.times, batch);
+                rows.push(batch)
+            }
+            Some(Rows::Held(held)) => held.dedup.push(batch),
             None => Err(Error::internal("rows after the commit of their unit")),
         }
     }
@@ -358,8 +406,10 @@ impl UnitWriter {
     /// Gives up: spilled runs and files that nobody has seen are deleted.
     /// What cannot be deleted stays as an orphan. Blocks.
     pub fn abort(self) {
-        for files in self.rows.into_iter().chain(self.refused_files) {
-            if let Err(error) = files.abort() {
+        let rows = self.rows.map(Rows::abort);
+        let refused = self.refused_files.map(SortedWriter::abort);
+        for aborted in rows.into_iter().chain(refused) {
+            if let Err(error) = aborted {
                 warn!(source = self.spec.source, %error, "files of an aborted unit stay as orphans");
             }
         }
@@ -384,73 +434,7 @@ impl UnitWriter {
             .take()
             .map(SortedWriter::finish)
             .transpose()?;
-        let files = self.rows.take().map(SortedWriter::finish).transpose()?;
-        runtime.block_on(self.land(files.unwrap_or_default(), refused.unwrap_or_default()))
-    }
-
-    async fn land(self, files: Vec<WrittenFile>, refused: Vec<WrittenFile>) -> Result<UnitReport> {
-        self.lake.make().await?;
-        self.land_refusals(refused).await?;
-        let table = match &self.destination {
-            Destination::Table(table) => Arc::clone(table),
-            Destination::Founding(definition) => self.lake.found_table(definition).await?,
-        };
-        let (files_added, bytes_out) = (files.len() as u64, files.iter().map(|f| f.size).sum());
-        tracing::debug!(phase = "data");
-        let row = self.ledger_row();
-        let commit = self.data_commit(&files, &row)?;
-        let landed = land_once(&table, self.key, self.next_landed, commit, &self.schema).await?;
-        tracing::debug!(phase = "ledger");
-        let version = landed.version;
-        if landed.by_us {
-            let version = i64::try_from(version).ok();
-            let rows = vec![LedgerRow { version, ..row }, self.unit_row()];
-            self.lake
-                .record_landing(&table, landed.version, self.next_landed, rows)
-                .await?;
-        }
-        let counts = if landed.by_us {
-            self.counts
-        } else {
-            Counts::default()
-        };
-        Ok(UnitReport {
-            ingest_id: self.ingest_id,
-            already: !landed.by_us,
-            version,
-            rows_in: counts.rows_in(),
-            rows_committed: counts.committed,
-            rows_quarantined: counts.quarantined,
-            rows_duplicate: counts.duplicate,
-            rows_skipped: counts.skipped,
-            files: if landed.by_us { files_added } else { 0 },
-            bytes_out: if landed.by_us { bytes_out } else { 0 },
-        })
-    }
-
-    fn data_commit(&self, files: &[WrittenFile], row: &LedgerRow) -> Result<Commit> {
-        let adds = files
-            .iter()
-            .map(|f| self.new_file(f, &[]))
-            .collect::<Vec<_>>();
-        let mut info = Map::new();
-        info.insert(
-            INFO_KEY.to_owned(),
-            json!({
-                "definition": self.definition.as_ref().map(|d| d.number),
-                "landing": self.next_landed,
-                "rows": [to_json(row)?, to_json(&self.unit_row())?],
-            }),
-        );
-        Ok(Commit {
-            operation: self.spec.operation.to_owned(),
-            blind: !adds.is_empty(),
-            adds,
-            data_change: true,
-            transactions: vec![(self.key.transaction(), self.next_landed)],
-            info,
-            ..Commit::default()
-        })
+        self.land(refused.unwrap_or_default(), runtime)
     }
 
     fn new_file(&self, file: &WrittenFile, tags: &[(&str, &str)]) -> NewFile {
@@ -550,19 +534,6 @@ impl UnitWriter {
         )))
     }
 
-    fn note_times(&mut self, batch: &RecordBatch) {
-        let Some(time) = batch.column_by_name("time") else {
-            return;
-        };
-        let Some(time) = time.as_primitive_opt::<TimestampMicrosecondType>() else {
-            return;
-        };
-        if let (Some(low), Some(high)) = (min(time), max(time)) {
-            let (old_low, old_high) = self.times.unwrap_or((low, high));
-            self.times = Some((old_low.min(low), old_high.max(high)));
-        }
-    }
-
     fn ledger_row(&self) -> LedgerRow {
         let long = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
         LedgerRow {
@@ -597,66 +568,17 @@ impl UnitWriter {
     }
 }
 
-struct Landed {
-    version: u64,
-    by_us: bool,
-}
-
-/// Commits with the unit's transaction, or finds it there.
-async fn land_once(
-    table: &Table,
-    key: UnitKey,
-    next_landed: i64,
-    mut commit: Commit,
-    schema: &SchemaRef,
-) -> Result<Landed> {
-    let mut base = table.snapshot();
-    for _ in 0..COMMIT_TRIES {
-        let there = base.transactions.get(&key.transaction());
-        if there == Some(next_landed) {
-            return Ok(Landed {
-                version: base.version,
-                by_us: false,
-            });
-        }
-        commit.new_columns = missing_columns(table.name(), &base, schema)?;
-        match table.log().commit(&base, &commit).await? {
-            CommitOutcome::Committed(after) => {
-                return Ok(Landed {
-                    version: after.version,
-                    by_us: true,
-                });
-            }
-            CommitOutcome::Conflicted(newest) => base = newest,
-            CommitOutcome::Unknown(error) => return Err(unknown(table.name(), error)),
-        }
+fn note_times(times: &mut Times, batch: &RecordBatch) {
+    let Some(time) = batch.column_by_name("time") else {
+        return;
+    };
+    let Some(time) = time.as_primitive_opt::<TimestampMicrosecondType>() else {
+        return;
+    };
+    if let (Some(low), Some(high)) = (min(time), max(time)) {
+        let (old_low, old_high) = times.unwrap_or((low, high));
+        *times = Some((old_low.min(low), old_high.max(high)));
     }
-    Err(overtaken(table.name()))
-}
-
-/// Columns of ours that the table does not have yet.
-fn missing_columns(table: &str, base: &Snapshot, schema: &SchemaRef) -> Result<Vec<Field>> {
-    let mut missing = Vec::new();
-    for field in schema.fields() {
-        match base.schema.field_with_name(field.name()) {
-            Ok(there) if there.data_type() == field.data_type() => {}
-            Ok(there) => {
-                return Err(Error::conflict(format!(
-                    "column \"{}\" of table \"{table}\" has become {}, the rows to add have {}; run the command again",
-                    field.name(),
-                    there.data_type(),
-                    field.data_type()
-                )));
-            }
-            Err(_) => missing.push(field.as_ref().clone().with_nullable(true)),
-        }
-    }
-    Ok(missing)
-}
-
-fn to_json(row: &LedgerRow) -> Result<Value> {
-    serde_json::to_value(row)
-        .map_err(|e| Error::internal("a ledger row cannot be written as JSON").with_source(e))
 }
 
 fn definition_hash(definition: Option<&StoredDefinition>) -> Option<String> {

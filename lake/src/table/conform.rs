@@ -248,6 +248,9 @@ impl Conform {
         let ingest_id = Int64Array::from_value(self.unit.ingest_id, rows);
         arrays.insert(names::INGEST_ID.to_owned(), Arc::new(ingest_id));
         arrays.insert(names::RECEIVED_AT.to_owned(), self.received_at(batch)?);
+        // Known only once the rows were compared with the table's.
+        let unknown = new_null_array(&DataType::Boolean, rows);
+        arrays.insert(names::KEY_CONFLICT.to_owned(), unknown);
         Ok(arrays)
     }
 

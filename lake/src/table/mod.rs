@@ -1,7 +1,8 @@
 //! A lake, its tables, and the operations on them that need no query engine.
 //!
 //! Promises: a source unit lands exactly once (`unit`, `append`), every
-//! record of it is accounted for (`ledger`, `quarantine`). Refuses: knowing
+//! record of it is accounted for (`ledger`, `quarantine`), and where a stream
+//! says what a duplicate is, of equal rows one is kept (`dedup`). Refuses: knowing
 //! any raw format or any query.
 
 pub mod append;
@@ -13,8 +14,10 @@ pub mod rows;
 pub mod sorter;
 pub mod unit;
 
+mod dedup;
 mod lake;
 mod reconcile;
+mod scratch;
 
 pub use crate::schema::store::StoredDefinition;
 pub use lake::{Lake, LakeOptions, Table};

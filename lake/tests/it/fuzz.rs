@@ -95,9 +95,32 @@ const AXES: [&str; 7] = [
 
 /// What stands in definitions, axes and the names of channels.
 const WORDS: [&str; 26] = [
-    "[", "]", "[[column]]\n", "{", "}", "\"", "'", "\"\"\"", "=", ",", ".", "\n", "#", "(", ")",
-    "-1", "1e400", "nan", "9223372036854775808", "time", "__raw", " (raw)", "[m/s]", "\u{e9}",
-    "\u{200b}", "\u{1f680}",
+    "[",
+    "]",
+    "[[column]]\n",
+    "{",
+    "}",
+    "\"",
+    "'",
+    "\"\"\"",
+    "=",
+    ",",
+    ".",
+    "\n",
+    "#",
+    "(",
+    ")",
+    "-1",
+    "1e400",
+    "nan",
+    "9223372036854775808",
+    "time",
+    "__raw",
+    " (raw)",
+    "[m/s]",
+    "\u{e9}",
+    "\u{200b}",
+    "\u{1f680}",
 ];
 
 /// Numbers that a seed repeats (splitmix64, by S. Vigna).

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking and says on stdout why it did not run"
 )]
 
+mod dedup;
 mod exactly_once;
 mod fuzz;
 mod golden;

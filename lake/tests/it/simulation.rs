@@ -12,6 +12,7 @@
 
 mod actors;
 pub(crate) mod audit;
+mod duplicates;
 pub(crate) mod land;
 pub(crate) mod plan;
 

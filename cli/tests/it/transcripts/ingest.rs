@@ -400,3 +400,37 @@ fn a_unit_that_fails_does_not_hold_the_others_back() {
         "{said:?}"
     );
 }
+
+/// Two dumps of one recorder that overlap: what both have stands once.
+#[test]
+fn rows_that_are_there_already_are_dropped_and_counted() {
+    let program = Program::new();
+    program.write(
+        "dump1.csv",
+        "time,host,value\n\
+         2026-01-01T00:00:00Z,a,1\n\
+         2026-01-01T00:00:01Z,a,2\n\
+         2026-01-01T00:00:01Z,a,2\n",
+    );
+    program.write(
+        "dump2.csv",
+        "time,host,value\n\
+         2026-01-01T00:00:01Z,a,2\n\
+         2026-01-01T00:00:00Z,a,9\n\
+         2026-01-01T00:00:02Z,a,3\n",
+    );
+    let ingest = |dump, key| ["ingest", dump, "--table", "beacon", "--dedup-by", key];
+    let first = ingest("dump1.csv", "time,host");
+    check(&program, &first, 0, &expect![""]);
+    let second = ingest("dump2.csv", "time,host");
+    check(&program, &second, 0, &expect![""]);
+    let query = "SELECT time, value, _key_conflict FROM beacon ORDER BY time, value";
+    check(&program, &["sql", "-f", "csv", query], 0, &expect![""]);
+    let insert = "INSERT INTO beacon (time, host, value) SELECT time, host, value FROM beacon";
+    check(&program, &["sql", insert], 0, &expect![""]);
+    let counts = "SELECT source LIKE 'sql:%' AS by_sql, rows_in, rows_committed, rows_duplicate \
+                  FROM _ledger WHERE table_name = 'beacon' ORDER BY landed_at";
+    check(&program, &["sql", "-f", "csv", counts], 0, &expect![""]);
+    let other_key = ingest("dump1.csv", "time");
+    check(&program, &other_key, 2, &expect![""]);
+}

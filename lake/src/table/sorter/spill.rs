@@ -1,14 +1,10 @@
 //! Sorted runs on local disk, and their merge.
 //!
-//! A run is an Arrow IPC stream, compressed with LZ4, in small batches. Its
-//! file is unlinked as soon as it is open where the system allows that, so
-//! nothing stays behind even after a kill; elsewhere it goes with the run.
+//! A run is an Arrow IPC stream, compressed with LZ4, in small batches.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, BufWriter, Seek};
-use std::path::PathBuf;
+use std::io::{BufReader, BufWriter, Seek};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch};
@@ -20,66 +16,13 @@ use arrow::row::Rows;
 
 use super::buffer::plain_batch;
 use super::{Keys, SorterSpec};
+use crate::Result;
 use crate::parquet::batch_bytes;
-use crate::{Error, Result};
-
-/// A temporary file that is gone with its owner.
-struct SpillFile {
-    file: File,
-    /// Where it lies, if it could not be unlinked while open.
-    path: Option<PathBuf>,
-}
-
-impl SpillFile {
-    fn create(spec: &SorterSpec) -> Result<SpillFile> {
-        let name = format!("downlake-{:016x}.spill", spec.random.next_u64());
-        let path = spec.temp_dir.join(name);
-        let mut options = OpenOptions::new();
-        let opened = options.read(true).write(true).create_new(true).open(&path);
-        let file = opened.map_err(|e| {
-            Error::unavailable(format!(
-                "cannot spill to {}: {e}; free space or name another temporary folder",
-                path.display()
-            ))
-            .with_source(e)
-        })?;
-        let unlinked = fs::remove_file(&path).is_ok();
-        Ok(SpillFile {
-            file,
-            path: (!unlinked).then_some(path),
-        })
-    }
-}
-
-impl Drop for SpillFile {
-    fn drop(&mut self) {
-        if let Some(path) = &self.path
-            && let Err(error) = fs::remove_file(path)
-        {
-            tracing::warn!(path = %path.display(), %error, "a spill file stays behind; delete it");
-        }
-    }
-}
-
-impl io::Write for SpillFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
-impl io::Read for SpillFile {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        self.file.read(bytes)
-    }
-}
+use crate::table::scratch::{ScratchFile, scratch_error};
 
 /// A sorted run on disk.
 pub(super) struct Run {
-    file: SpillFile,
+    file: ScratchFile,
     batch_bytes: usize,
     level: usize,
 }
@@ -99,18 +42,18 @@ impl Run {
 /// Writes a run, batch by batch.
 pub(super) struct RunWriter {
     spec: Arc<SorterSpec>,
-    writer: StreamWriter<BufWriter<SpillFile>>,
+    writer: StreamWriter<BufWriter<ScratchFile>>,
     batch_bytes: usize,
 }
 
 impl RunWriter {
     pub(super) fn create(spec: &Arc<SorterSpec>) -> Result<RunWriter> {
-        let file = BufWriter::new(SpillFile::create(spec)?);
+        let file = BufWriter::new(ScratchFile::create(&spec.temp_dir, spec.random.as_ref())?);
         let options = IpcWriteOptions::default()
             .try_with_compression(Some(CompressionType::LZ4_FRAME))
-            .map_err(spill_error)?;
-        let writer =
-            StreamWriter::try_new_with_options(file, &spec.schema, options).map_err(spill_error)?;
+            .map_err(scratch_error)?;
+        let writer = StreamWriter::try_new_with_options(file, &spec.schema, options)
+            .map_err(scratch_error)?;
         Ok(RunWriter {
             spec: Arc::clone(spec),
             writer,
@@ -122,29 +65,22 @@ impl RunWriter {
         let columns = plain_batch(batch)?.columns().to_vec();
         let batch = RecordBatch::try_new(Arc::clone(&self.spec.schema), columns)?;
         self.batch_bytes = self.batch_bytes.max(batch.get_array_memory_size());
-        self.writer.write(&batch).map_err(spill_error)
+        self.writer.write(&batch).map_err(scratch_error)
     }
 
     pub(super) fn finish(mut self, level: usize) -> Result<Run> {
-        self.writer.finish().map_err(spill_error)?;
-        let buffered = self.writer.into_inner().map_err(spill_error)?;
+        self.writer.finish().map_err(scratch_error)?;
+        let buffered = self.writer.into_inner().map_err(scratch_error)?;
         let mut file = buffered
             .into_inner()
-            .map_err(|e| spill_error(e.into_error().into()))?;
-        file.file.rewind().map_err(|e| spill_error(e.into()))?;
+            .map_err(|e| scratch_error(e.into_error().into()))?;
+        file.rewind().map_err(|e| scratch_error(e.into()))?;
         Ok(Run {
             file,
             batch_bytes: self.batch_bytes,
             level,
         })
     }
-}
-
-fn spill_error(error: arrow::error::ArrowError) -> Error {
-    Error::unavailable(format!(
-        "spilled rows: {error}; look at the temporary folder's disk"
-    ))
-    .with_source(error)
 }
 
 /// Merges runs and hands the rows on in order, a chunk at a time. Of equal
@@ -194,7 +130,7 @@ pub(super) fn merge(
 
 /// A place in a run.
 struct Cursor {
-    reader: StreamReader<BufReader<SpillFile>>,
+    reader: StreamReader<BufReader<ScratchFile>>,
     current: Option<Current>,
     /// Counts the batches read, so that a chunk knows which one a row is in.
     batch_number: usize,
@@ -212,7 +148,7 @@ impl Cursor {
     fn open(run: Run) -> Result<Cursor> {
         let file = BufReader::new(run.file);
         Ok(Cursor {
-            reader: StreamReader::try_new(file, None).map_err(spill_error)?,
+            reader: StreamReader::try_new(file, None).map_err(scratch_error)?,
             current: None,
             batch_number: 0,
             row: 0,
@@ -241,7 +177,7 @@ impl Cursor {
         let Some(batch) = self.reader.next() else {
             return Ok(false);
         };
-        let batch = batch.map_err(spill_error)?;
+        let batch = batch.map_err(scratch_error)?;
         self.batch_number += 1;
         self.current = Some(Current {
             keys: keys.of(&batch)?,

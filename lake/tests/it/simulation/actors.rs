@@ -103,7 +103,8 @@ impl Driver {
         }
     }
 
-    fn lake(&mut self) -> Result<Arc<Lake>> {
+    /// The lake as this process has it open.
+    pub(crate) fn lake(&mut self) -> Result<Arc<Lake>> {
         if let Some(lake) = &self.lake {
             return Ok(Arc::clone(lake));
         }

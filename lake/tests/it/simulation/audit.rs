@@ -37,6 +37,15 @@ impl Row {
         }
     }
 
+    /// Any value as text, `-` for NULL.
+    pub(crate) fn shown(&self, column: &str) -> String {
+        match self.0.get(column) {
+            None | Some(Field::Null) => "-".to_owned(),
+            Some(Field::Str(text)) => text.clone(),
+            Some(other) => other.to_string(),
+        }
+    }
+
     fn double(&self, column: &str) -> f64 {
         match self.0.get(column) {
             Some(Field::Double(value)) => *value,
@@ -132,7 +141,7 @@ impl Table {
     }
 }
 
-fn bodies<'a>(actions: &'a [Value], kind: &'a str) -> impl Iterator<Item = &'a Value> {
+pub(crate) fn bodies<'a>(actions: &'a [Value], kind: &'a str) -> impl Iterator<Item = &'a Value> {
     actions.iter().filter_map(move |action| action.get(kind))
 }
 
