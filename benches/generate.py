@@ -147,15 +147,17 @@ def nested_json(rows):
 
 
 def days_csv(rows):
-    """Host metrics over 5,000 days, one host after the other: each host visits every day."""
+    """Host metrics over 5,000 days, one host after the other, so that days come again and again."""
     tags = list(host_tags().values())
     yield (",".join(["time", *TAGS, *METRICS]) + "\n").encode()
     per_host = rows // HOSTS
+    step_s = DAYS * 86_400 // per_host
     random = np.random.default_rng(SEED + 2)
     for host in range(HOSTS):
+        start = DAYS_START + host * step_s // HOSTS
         for first in range(0, per_host, 50_000):
             count = min(50_000, per_host - first)
-            part = times(first, count, DAYS * 86_400 // per_host, DAYS_START)
+            part = times(first, count, step_s, start)
             values = CENTS[random.integers(0, 10_001, (len(METRICS), len(part)))]
             constants = between(b",", [bytes(tag[host]) for tag in tags])
             yield joined([part, b",", *constants, b",", *between(b",", values), b"\n"])
