@@ -109,7 +109,7 @@ def parse():
     parser.add_argument("--binary", type=Path, required=True)
     parser.add_argument("--memory", type=int, nargs="+", default=[128, 384, 2048], help="MiB")
     parser.add_argument("--scale", type=int, nargs="+", default=[1, 10, 100])
-    parser.add_argument("--shape", nargs="+", default=SHAPES)
+    parser.add_argument("--shape", nargs="+", default=SHAPES, help="those of generate.py")
     parser.add_argument("--scratch", type=Path, help="folder for inputs and lakes, emptied after")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
@@ -117,18 +117,19 @@ def parse():
 
 def main():
     arguments = parse()
+    say = sys.stderr if arguments.json else sys.stdout
     done = []
     with tempfile.TemporaryDirectory(dir=arguments.scratch) as scratch:
         scratch = Path(scratch)
         example = command("downlake", Path("SHAPE-SCALE"), "MEMORY", Path("LAKE"), Path("TEMP"))
-        print(f"{shlex.join(map(str, example))}\n{HEADER}", file=sys.stderr)
+        print(f"{shlex.join(map(str, example))}\n{HEADER}", file=say)
         for cell in cells(arguments, scratch):
             done.append(cell)
-            print(line(cell), file=sys.stderr if arguments.json else sys.stdout, flush=True)
+            print(line(cell), file=say, flush=True)
+    failed = sum(not cell.holds for cell in done)
+    print(f"{len(done) - failed} cells hold, {failed} do not", file=say)
     if arguments.json:
         print(json.dumps([asdict(cell) | {"holds": cell.holds} for cell in done], indent=2))
-    failed = sum(not cell.holds for cell in done)
-    print(f"{len(done) - failed} cells hold, {failed} do not", file=sys.stderr)
     return 1 if failed else 0
 
 
