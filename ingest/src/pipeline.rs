@@ -82,7 +82,7 @@ impl UnitWork {
             done.map_err(|e| Error::internal(format!("the ingest of a unit stopped: {e}")))??;
         if report.key_conflicts > 0 {
             progress.notice(&format!(
-                "{source}: {} rows have the key of another row and other values; both are kept, {} is true in the later one",
+                "{source}: rows with the key of another row and other values: {}; both are kept, {} is true in the later one",
                 report.key_conflicts,
                 names::KEY_CONFLICT
             ));

@@ -196,7 +196,16 @@ fn within_a_unit_the_first_of_equal_rows_stays() {
         sample(2, "b", 1.0),
         sample(1, "b", 1.0),
     ];
-    Site::new().check(&[Landing::new(absolute(), 1, &rows)], &expect![""]);
+    Site::new().check(
+        &[Landing::new(absolute(), 1, &rows)],
+        &expect![[r#"
+        6 in, 4 committed, 2 duplicate, 1 conflicts, 1 files
+        day 0 second 1 b 1.0
+        day 0 second 2 a 1.0
+        day 0 second 2 a 7.0 conflict
+        day 0 second 2 b 1.0
+    "#]],
+    );
 }
 
 #[test]
@@ -215,7 +224,16 @@ fn null_nan_and_both_zeros_are_equal_to_themselves() {
         .zip(landings)
         .map(|(number, rows)| Landing::new(absolute(), number, rows))
         .collect();
-    site.check(&landings, &expect![""]);
+    site.check(
+        &landings,
+        &expect![[r#"
+        3 in, 3 committed, 0 duplicate, 2 conflicts, 1 files
+        3 in, 0 committed, 3 duplicate, 0 conflicts, 0 files
+        day 0 second 1 - -
+        day 0 second 1 - 0E0 conflict
+        day 0 second 1 - NaN conflict
+    "#]],
+    );
 }
 
 #[test]
@@ -238,7 +256,19 @@ fn of_overlapping_units_the_later_one_drops_what_is_there() {
         Landing::new(absolute(), 3, &one),
     ];
     let site = Site::new();
-    site.check(&landings, &expect![""]);
+    site.check(
+        &landings,
+        &expect![[r#"
+        3 in, 3 committed, 0 duplicate, 0 conflicts, 1 files
+        4 in, 2 committed, 2 duplicate, 1 conflicts, 1 files
+        3 in, 0 committed, 3 duplicate, 0 conflicts, 0 files
+        day 0 second 1 a 1.0
+        day 0 second 2 a 2.0
+        day 0 second 3 a 3.0
+        day 0 second 3 a 30.0 conflict
+        day 0 second 4 a 4.0
+    "#]],
+    );
     let lake = site.process();
     let again = landings[2].land(site.runtime.handle(), &lake).unwrap();
     assert!(
@@ -260,7 +290,17 @@ fn a_column_that_a_file_does_not_have_is_null() {
         // A process that knows the old definition only: its rows are NULL there.
         Landing::new(absolute(), 3, &old).evolved(),
     ];
-    Site::new().check(&landings, &expect![""]);
+    Site::new().check(
+        &landings,
+        &expect![[r#"
+        2 in, 2 committed, 0 duplicate, 0 conflicts, 1 files
+        2 in, 1 committed, 1 duplicate, 1 conflicts, 1 files
+        2 in, 0 committed, 2 duplicate, 0 conflicts, 0 files
+        day 0 second 1 a 1.0
+        day 0 second 2 a 2.0
+        day 0 second 2 a 2.0 extra 5 conflict
+    "#]],
+    );
 }
 
 #[test]
@@ -338,7 +378,27 @@ fn late_rows_meet_the_files_of_their_own_day_only() {
     let one_day = reads_of(101, &[sample(3, "a", 1.0).on(4), sample(3, "a", 2.0).on(4)]);
     let first_and_last = reads_of(102, &[sample(1, "a", 1.0), sample(1, "a", 1.0).on(19)]);
     let beside = reads_of(103, &[sample(7_000, "a", 1.0).on(4)]);
-    expect![""].assert_debug_eq(&[nowhere, one_day, first_and_last, beside]);
+    expect![[r#"
+        [
+            (
+                "1 in, 1 committed, 0 duplicate, 0 conflicts, 1 files",
+                0,
+            ),
+            (
+                "2 in, 1 committed, 1 duplicate, 1 conflicts, 1 files",
+                1,
+            ),
+            (
+                "2 in, 0 committed, 2 duplicate, 0 conflicts, 0 files",
+                2,
+            ),
+            (
+                "1 in, 1 committed, 0 duplicate, 0 conflicts, 1 files",
+                0,
+            ),
+        ]
+    "#]]
+    .assert_debug_eq(&[nowhere, one_day, first_and_last, beside]);
 }
 
 #[test]
@@ -355,7 +415,20 @@ fn runs_of_a_relative_axis_do_not_mix() {
         Landing::new(relative(), 2, &other),
         Landing::new(relative(), 3, &again),
     ];
-    Site::new().check(&landings, &expect![""]);
+    Site::new().check(
+        &landings,
+        &expect![[r#"
+        2 in, 2 committed, 0 duplicate, 0 conflicts, 1 files
+        2 in, 2 committed, 0 duplicate, 0 conflicts, 1 files
+        3 in, 2 committed, 1 duplicate, 1 conflicts, 1 files
+        t 1.0 ascent-1 1.0
+        t 1.0 ascent-2 1.0
+        t 1.0 ascent-2 9.0 conflict
+        t 2.0 ascent-1 1.0
+        t 2.0 ascent-2 1.0
+        t 3.0 ascent-2 1.0
+    "#]],
+    );
 }
 
 #[test]
@@ -373,7 +446,15 @@ fn of_two_racing_units_with_the_same_rows_the_later_drops_them() {
     let won = first.commit(site.runtime.handle()).unwrap();
     let lost = second.commit(site.runtime.handle()).unwrap();
     let lines = format!("{}\n{}\n{}", said(&won), said(&lost), site.rows());
-    expect![""].assert_eq(&lines);
+    expect![[r#"
+        2 in, 2 committed, 0 duplicate, 0 conflicts, 1 files
+        3 in, 2 committed, 1 duplicate, 1 conflicts, 1 files
+        day 0 second 1 a 1.0
+        day 0 second 1 a 8.0 conflict
+        day 0 second 2 a 2.0
+        day 0 second 3 a 3.0
+    "#]]
+    .assert_eq(&lines);
 }
 
 /// A process whose next commit of the table comes after a deed of another.
@@ -405,7 +486,14 @@ fn a_commit_that_comes_between_check_and_commit_is_checked_too() {
     });
     let report = late.commit(site.runtime.handle()).unwrap();
     let lines = format!("{}\n{}", said(&report), site.rows());
-    expect![""].assert_eq(&lines);
+    expect![[r#"
+        3 in, 1 committed, 2 duplicate, 1 conflicts, 1 files
+        day 0 second 1 a 1.0 conflict
+        day 0 second 1 a 7.0
+        day 0 second 2 a 2.0
+        day 0 second 9 z 9.0
+    "#]]
+    .assert_eq(&lines);
     assert_eq!(site.files(), 3, "the file that lost is gone");
 }
 
@@ -446,7 +534,11 @@ fn a_row_whose_equal_was_removed_meanwhile_stays() {
     gate.before_next_commit(move || runtime.block_on(remove_all(&other)));
     let report = late.commit(site.runtime.handle()).unwrap();
     let lines = format!("{}\n{}", said(&report), site.rows());
-    expect![""].assert_eq(&lines);
+    expect![[r#"
+        1 in, 1 committed, 0 duplicate, 0 conflicts, 1 files
+        day 0 second 1 a 1.0
+    "#]]
+    .assert_eq(&lines);
 }
 
 async fn remove_all(lake: &Lake) {
@@ -484,7 +576,14 @@ fn a_stream_without_a_key_keeps_equal_rows() {
         ..absolute()
     };
     let rows = [sample(1, "a", 1.0), sample(1, "a", 1.0)];
-    Site::new().check(&[Landing::new(plain, 1, &rows)], &expect![""]);
+    Site::new().check(
+        &[Landing::new(plain, 1, &rows)],
+        &expect![[r#"
+        2 in, 2 committed, 0 duplicate, 0 conflicts, 1 files
+        day 0 second 1 a 1.0 unchecked
+        day 0 second 1 a 1.0 unchecked
+    "#]],
+    );
 }
 
 #[test]
@@ -499,5 +598,14 @@ fn a_key_that_comes_later_counts_for_the_rows_before() {
         Landing::new(plain, 1, &rows),
         Landing::new(absolute(), 2, &more),
     ];
-    Site::new().check(&landings, &expect![""]);
+    Site::new().check(
+        &landings,
+        &expect![[r#"
+        2 in, 2 committed, 0 duplicate, 0 conflicts, 1 files
+        2 in, 1 committed, 1 duplicate, 1 conflicts, 1 files
+        day 0 second 1 a 1.0 unchecked
+        day 0 second 1 a 1.0 unchecked
+        day 0 second 1 a 2.0 conflict
+    "#]],
+    );
 }

@@ -421,16 +421,79 @@ fn rows_that_are_there_already_are_dropped_and_counted() {
     );
     let ingest = |dump, key| ["ingest", dump, "--table", "beacon", "--dedup-by", key];
     let first = ingest("dump1.csv", "time,host");
-    check(&program, &first, 0, &expect![""]);
+    check(
+        &program,
+        &first,
+        0,
+        &expect![[r#"
+        $ downlake ingest dump1.csv --table beacon --dedup-by time,host
+        beacon  version 1  2 rows  1 files  <n> B
+        units  1 landed
+        rows  3 in = 2 committed + 0 quarantined + 1 duplicate + 0 skipped
+        read  <n> B in <n> s  <n> B/s  <n> rows/s  peak memory <n> B
+    "#]],
+    );
     let second = ingest("dump2.csv", "time,host");
-    check(&program, &second, 0, &expect![""]);
+    check(
+        &program,
+        &second,
+        0,
+        &expect![[r#"
+        $ downlake ingest dump2.csv --table beacon --dedup-by time,host
+        beacon  version 2  2 rows  1 files  <n> B
+        units  1 landed
+        rows  3 in = 2 committed + 0 quarantined + 1 duplicate + 0 skipped
+        read  <n> B in <n> s  <n> B/s  <n> rows/s  peak memory <n> B
+        ! note: dump2.csv: rows with the key of another row and other values: 1; both are kept, _key_conflict is true in the later one
+    "#]],
+    );
     let query = "SELECT time, value, _key_conflict FROM beacon ORDER BY time, value";
-    check(&program, &["sql", "-f", "csv", query], 0, &expect![""]);
+    check(
+        &program,
+        &["sql", "-f", "csv", query],
+        0,
+        &expect![[r#"
+        $ downlake sql -f csv SELECT time, value, _key_conflict FROM beacon ORDER BY time, value
+        time,value,_key_conflict
+        <now>,1,false
+        <now>,9,true
+        <now>,2,false
+        <now>,3,false
+    "#]],
+    );
     let insert = "INSERT INTO beacon (time, host, value) SELECT time, host, value FROM beacon";
-    check(&program, &["sql", insert], 0, &expect![""]);
+    check(
+        &program,
+        &["sql", insert],
+        0,
+        &expect![[r#"
+        $ downlake sql INSERT INTO beacon (time, host, value) SELECT time, host, value FROM beacon
+        ! 0 rows written, version 3
+    "#]],
+    );
     let counts = "SELECT source LIKE 'sql:%' AS by_sql, rows_in, rows_committed, rows_duplicate \
                   FROM _ledger WHERE table_name = 'beacon' ORDER BY landed_at";
-    check(&program, &["sql", "-f", "csv", counts], 0, &expect![""]);
+    check(
+        &program,
+        &["sql", "-f", "csv", counts],
+        0,
+        &expect![[r#"
+        $ downlake sql -f csv SELECT source LIKE 'sql:%' AS by_sql, rows_in, rows_committed, rows_duplicate FROM _ledger WHERE table_name = 'beacon' ORDER BY landed_at
+        by_sql,rows_in,rows_committed,rows_duplicate
+        false,3,2,1
+        false,3,2,1
+        true,4,0,4
+    "#]],
+    );
     let other_key = ingest("dump1.csv", "time");
-    check(&program, &other_key, 2, &expect![""]);
+    check(
+        &program,
+        &other_key,
+        2,
+        &expect![[r#"
+        $ downlake ingest dump1.csv --table beacon --dedup-by time
+        ! downlake: table "beacon" was made with another --dedup-by, which stays as it is; name another table with --table, or leave the option out
+        exit 2
+    "#]],
+    );
 }

@@ -82,10 +82,11 @@ fn an_iso_axis_becomes_time_and_keeps_its_nanoseconds() {
             _received_at: Timestamp(µs, "UTC")
             _ingested_at: Timestamp(µs, "UTC")
             _ingest_id: Int64
+            _key_conflict: Boolean
             partition ["date"]
             sort ["vehicle", "pc", "time"]
             dedup ["time"]
-            stats ["time", "vehicle", "pc", "_received_at", "_ingest_id", "ts__ns", "mode", "mode__raw", "took", "_ingested_at"]
+            stats ["time", "vehicle", "pc", "_received_at", "_ingest_id", "ts__ns", "mode", "mode__raw", "took", "_ingested_at", "_key_conflict"]
         "#]],
     );
 }

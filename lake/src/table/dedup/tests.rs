@@ -303,7 +303,20 @@ fn rows_of_two_days_reach_no_day_between() {
         Arc::new(times.with_timezone("UTC"))
     };
     let exact = reach(ABSOLUTE, "\"time\"", vec![("time", micros_before_two)]);
-    check_reach(&exact, &absolute_files(), &expect![""]);
+    check_reach(
+        &exact,
+        &absolute_files(),
+        &expect![[r#"
+        day 0, 1 to 3            read
+        day 0, 4 to 9            -
+        day 1                    -
+        day 2, 50 to 51          read
+        days 0 to 9              read
+        statistics of day 1      -
+        cut at a millisecond     read
+        nothing known            read
+    "#]],
+    );
     // Where the instant is not in the key, the whole day counts.
     let host: ArrayRef = Arc::new(StringArray::from(vec!["a", "b"]));
     let by_day = reach(
@@ -314,7 +327,22 @@ fn rows_of_two_days_reach_no_day_between() {
     let mut files = absolute_files();
     files.push(("hosts c to d", file(None, &[("host", "\"c\"", "\"d\"")])));
     files.push(("hosts 0 to a", file(None, &[("host", "\"0\"", "\"a\"")])));
-    check_reach(&by_day, &files, &expect![""]);
+    check_reach(
+        &by_day,
+        &files,
+        &expect![[r#"
+        day 0, 1 to 3            read
+        day 0, 4 to 9            read
+        day 1                    -
+        day 2, 50 to 51          read
+        days 0 to 9              read
+        statistics of day 1      -
+        cut at a millisecond     read
+        nothing known            read
+        hosts c to d             -
+        hosts 0 to a             read
+    "#]],
+    );
 }
 
 #[test]
@@ -335,10 +363,30 @@ fn runs_and_the_relative_axis_prune_where_they_are_in_the_key() {
     check_reach(
         &reach(RELATIVE, "\"cycle\"", rows.clone()),
         &files,
-        &expect![""],
+        &expect![[r#"
+            run and axis             read
+            axis too high            -
+            run too high             -
+            run too low              -
+            axis unknown             read
+            infinite                 read
+            nothing known            read
+        "#]],
     );
     // The axis does not count where it is not part of the key.
-    check_reach(&reach(RELATIVE, "\"engine\"", rows), &files, &expect![""]);
+    check_reach(
+        &reach(RELATIVE, "\"engine\"", rows),
+        &files,
+        &expect![[r#"
+        run and axis             read
+        axis too high            read
+        run too high             -
+        run too low              -
+        axis unknown             read
+        infinite                 read
+        nothing known            read
+    "#]],
+    );
 }
 
 #[test]
@@ -362,12 +410,18 @@ fn nulls_and_nans_of_the_unit_exclude_no_file() {
     check_reach(
         &reach(RELATIVE, "\"cycle\"", rows(Some(4), f64::NAN)),
         &files,
-        &expect![""],
+        &expect![[r#"
+            other cycles             read
+            other engines            -
+        "#]],
     );
     check_reach(
         &reach(RELATIVE, "\"cycle\"", rows(None, 1.0)),
         &files,
-        &expect![""],
+        &expect![[r#"
+            other cycles             -
+            other engines            read
+        "#]],
     );
 }
 
@@ -376,5 +430,11 @@ fn where_every_unit_is_a_run_nothing_is_met() {
     let alone = RELATIVE.replace("run_key = \"engine\"", "run_key = \"_ingest_id\"");
     let cycles: ArrayRef = Arc::new(Float64Array::from(vec![1.0]));
     let reach = reach(&alone, "\"cycle\"", vec![("cycle", cycles)]);
-    check_reach(&reach, &[("nothing known", file(None, &[]))], &expect![""]);
+    check_reach(
+        &reach,
+        &[("nothing known", file(None, &[]))],
+        &expect![[r#"
+        nothing known            -
+    "#]],
+    );
 }

@@ -25,6 +25,7 @@ impl Row {
         match self.0.get(column) {
             None | Some(Field::Null) => None,
             Some(Field::Long(value) | Field::TimestampMicros(value)) => Some(*value),
+            Some(Field::TimestampMillis(value)) => Some(value * 1000),
             Some(other) => panic!("{column} is {other}"),
         }
     }
