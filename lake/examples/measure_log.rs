@@ -215,5 +215,7 @@ fn status_kib(key: &str) -> Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix(key));
     let number = line.and_then(|line| line.split_whitespace().next());
-    Ok(number.ok_or("this system has no account of memory")?.parse()?)
+    Ok(number
+        .ok_or("this system has no account of memory")?
+        .parse()?)
 }

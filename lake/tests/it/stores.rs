@@ -9,7 +9,10 @@ use crate::skip::skip;
 /// A fresh lake on S3.
 pub(crate) fn s3(test: &str) -> Option<Storage> {
     let Ok(endpoint) = std::env::var("DOWNLAKE_TEST_S3") else {
-        skip(test, "DOWNLAKE_TEST_S3 names no endpoint; see tests/servers/rgw.sh");
+        skip(
+            test,
+            "DOWNLAKE_TEST_S3 names no endpoint; see tests/servers/rgw.sh",
+        );
         return None;
     };
     let bucket = variable("DOWNLAKE_TEST_S3_BUCKET", "downlake-test");
@@ -30,7 +33,10 @@ pub(crate) fn s3(test: &str) -> Option<Storage> {
 /// A fresh lake on Azure.
 pub(crate) fn azure(test: &str) -> Option<Storage> {
     let Ok(endpoint) = std::env::var("DOWNLAKE_TEST_AZURE") else {
-        skip(test, "DOWNLAKE_TEST_AZURE names no endpoint; see tests/servers/azurite.sh");
+        skip(
+            test,
+            "DOWNLAKE_TEST_AZURE names no endpoint; see tests/servers/azurite.sh",
+        );
         return None;
     };
     let container = variable("DOWNLAKE_TEST_AZURE_CONTAINER", "downlake-test");
@@ -63,4 +69,3 @@ fn cloud(options: &[(&str, &str)]) -> StorageOptions {
         ..StorageOptions::default()
     }
 }
-

@@ -34,7 +34,9 @@ on_every_store![
 ];
 
 async fn the_store_is_found_fit_and_the_answer_kept(store: &Store) {
-    let report = probe(store.objects.as_ref(), &Seams::system()).await.unwrap();
+    let report = probe(store.objects.as_ref(), &Seams::system())
+        .await
+        .unwrap();
     assert!(report.is_fit(), "{}: {report:?}", store.name);
     let kept = Path::from("_downlake/store.json");
     assert!(store.objects.head(&kept).await.is_ok(), "{}", store.name);

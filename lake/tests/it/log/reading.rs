@@ -348,9 +348,7 @@ async fn what_we_cannot_read_is_refused_by_name(store: &Store) {
     ];
     for (protocol, configuration, expected) in cases {
         let (objects, log) = with_protocol(store, protocol, configuration).await;
-        let error = TableLog::open(&engine(&objects), "t")
-            .await
-            .unwrap_err();
+        let error = TableLog::open(&engine(&objects), "t").await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid, "{error:?}");
         expected.assert_eq(error.message());
         assert!(log.refresh().await.is_err());
@@ -367,10 +365,7 @@ async fn an_unknown_writer_feature_stops_only_writes(store: &Store) {
     )
     .await;
     let snapshot = log.refresh().await.unwrap();
-    assert_eq!(
-        open(&engine(&objects), "t").await.snapshot().version,
-        1
-    );
+    assert_eq!(open(&engine(&objects), "t").await.snapshot().version, 1);
     let error = log.commit(&snapshot, &append(&["a"])).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
     expect!["commit to table t: the table uses writer features that are not supported: moonPhase, timeWarp: use the tool that wrote it, or drop the features there"].assert_eq(error.message());
