@@ -6,6 +6,8 @@ use std::fmt::Write as _;
 use std::io::{Seek as _, Write as _};
 use std::sync::Arc;
 
+use arrow::array::AsArray as _;
+use arrow::datatypes::TimestampMicrosecondType;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use downlake_ingest::decode::{DecodeOptions, InferOptions, Input, format_by_name};
 use downlake_lake::schema::{Column, ColumnType, Definition, Origin};
@@ -23,6 +25,15 @@ fn int96(day: i64, nanos: i64) -> Int96 {
     let word = |at: usize| u32::from_le_bytes([0, 1, 2, 3].map(|i| bytes[at + i]));
     let mut value = Int96::new();
     value.set_data(word(0), word(4), u32::try_from(day + 2_440_588).unwrap());
+    value
+}
+
+/// The same, for days before the Julian epoch.
+fn wide(day: i64, nanos: i64) -> Int96 {
+    let mut value = int96(0, nanos);
+    let julian = i32::try_from(day + 2_440_588).unwrap();
+    let (low, high) = (value.data()[0], value.data()[1]);
+    value.set_data(low, high, julian.cast_unsigned());
     value
 }
 
@@ -96,11 +107,29 @@ fn whole_microseconds_are_microseconds() {
             int96(20_000, 1_000),
             int96(-1, DAY_NANOS - 1_000),
         ],
-        expect![[""]],
+        expect![[r#"
+            inferred timestamp
+            as timestamp
+            1970-01-01T00:00:00Z
+            2024-10-04T00:00:00.000001Z
+            1969-12-31T23:59:59.999999Z
+            as timestamp_ns
+            1970-01-01T00:00:00Z
+            2024-10-04T00:00:00.000001Z
+            1969-12-31T23:59:59.999999Z
+        "#]],
     );
     check(
         &[int96(0, 0), int96(year_9999, DAY_NANOS - 1_000)],
-        expect![[""]],
+        expect![[r#"
+            inferred timestamp
+            as timestamp
+            1970-01-01T00:00:00Z
+            9999-12-31T23:59:59.999999Z
+            as timestamp_ns
+            1970-01-01T00:00:00Z
+            range: {"t":"9999-12-31T23:59:59.999999Z"}
+        "#]],
     );
 }
 
@@ -112,7 +141,17 @@ fn no_digit_is_cut() {
             int96(-1, DAY_NANOS - 1),
             int96(1, 5_000),
         ],
-        expect![[""]],
+        expect![[r#"
+            inferred timestamp_ns
+            as timestamp
+            1970-01-02T00:00:00.000005Z
+            type: {"t":"2024-10-04T00:00:00.000001001Z"}
+            type: {"t":"1969-12-31T23:59:59.999999999Z"}
+            as timestamp_ns
+            2024-10-04T00:00:00.000001001Z
+            1969-12-31T23:59:59.999999999Z
+            1970-01-02T00:00:00.000005Z
+        "#]],
     );
 }
 
@@ -125,8 +164,54 @@ fn nanoseconds_beside_dates_they_do_not_reach() {
             int96(year_9999, 2_000),
             int96(-300_000, 7),
         ],
-        expect![[""]],
+        expect![[r#"
+            inferred timestamp_ns
+            as timestamp
+            9999-12-31T00:00:00.000002Z
+            range: {"t":"2024-10-04T00:00:00.000000001Z"}
+            range: {"t":"1148-08-18T00:00:00.000000007Z"}
+            as timestamp_ns
+            2024-10-04T00:00:00.000000001Z
+            range: {"t":"9999-12-31T00:00:00.000002000Z"}
+            range: {"t":"1148-08-18T00:00:00.000000007Z"}
+        "#]],
     );
+}
+
+/// Microseconds since 1970 of one value; `None` if its row is refused.
+fn micros(value: Int96) -> Option<i64> {
+    let bytes = written("message m { required int96 t; }", &[value], None, None);
+    let column = Column::new("t", "t", ColumnType::Timestamp);
+    let definition = Definition::new("s", Origin::Given, vec![column]);
+    let format = format_by_name("parquet").unwrap();
+    let options = DecodeOptions::default();
+    let mut decoder = (format.open)(input(&bytes), &definition, &options).unwrap();
+    let batch = decoder.next().unwrap().unwrap().batch;
+    let values = batch.column(0).as_primitive::<TimestampMicrosecondType>();
+    values.iter().flatten().next()
+}
+
+/// Spark writes and reads its latest instants modulo 2^64 microseconds.
+#[test]
+fn instants_that_wrapped_are_read_as_spark_means_them() {
+    const JULIAN_EPOCH: i64 = 2_440_588 * (DAY_NANOS / 1_000);
+    // The ends of what 64 bits of microseconds hold: day and time of day.
+    let (lowest, highest) = (-106_751_992 - 2_440_588, 106_751_991);
+    let (first, last) = (71_945_224_192_000, 14_454_775_807_000);
+    let cases = [
+        (wide(lowest, first - 1_000), None),
+        (wide(lowest, first), Some(i64::MAX - JULIAN_EPOCH + 1)),
+        (
+            wide(-104_311_404 - 2_440_588, first - 1_000),
+            Some(i64::MAX),
+        ),
+        (wide(-104_311_404 - 2_440_588, first), Some(i64::MIN)),
+        (wide(highest, last), Some(i64::MAX)),
+        (wide(highest, last + 1_000), None),
+    ];
+    for (value, expected) in cases {
+        assert_eq!(micros(value.clone()), expected, "{value}");
+    }
 }
 
 #[test]
@@ -144,5 +229,11 @@ fn lists_and_nulls_of_int96() {
     let columns = inferred(&bytes);
     let kind = columns[0].kind.to_string();
     let text = format!("inferred {kind}\n{}", decoded(&bytes, columns));
-    expect![[""]].assert_eq(&text);
+    expect![[r#"
+        inferred json
+        ["1970-01-01T00:00:00Z",null,"1970-01-02T00:00:00.000000007Z"]
+        NULL
+        ["1970-01-03T00:00:00Z"]
+    "#]]
+    .assert_eq(&text);
 }

@@ -183,8 +183,8 @@ fn numbers_keep_every_digit() {
     );
 }
 
-/// Half a step above the largest number, ties go to even: infinity.
-const BEYOND_SINGLE: f64 = 340_282_356_779_733_661_637_539_395_458_142_568_448.0;
+/// Half a step above the largest single: what is less rounds to that.
+const END_OF_SINGLES: f64 = 340_282_356_779_733_661_637_539_395_458_142_568_448.0;
 
 #[test]
 fn floats_are_the_nearest_whether_typed_or_spelled() {
@@ -194,8 +194,8 @@ fn floats_are_the_nearest_whether_typed_or_spelled() {
         -16_777_217.0,
         f64::INFINITY,
         f64::NAN,
-        BEYOND_SINGLE.next_down(),
-        BEYOND_SINGLE,
+        END_OF_SINGLES.next_down(),
+        END_OF_SINGLES.next_up(),
         -1.0e300,
     ];
     let singles = [

@@ -22,7 +22,7 @@ use downlake_lake::schema::time::calendar::civil_from_days;
 pub(super) const INT96_BYTES: i32 = 12;
 
 /// The Julian day of 1970-01-01.
-const JULIAN_EPOCH: i64 = 2_440_588;
+const JULIAN_EPOCH: i128 = 2_440_588;
 
 /// Nanoseconds of a day.
 const DAY: i128 = MICROS_PER_DAY as i128 * 1_000;
@@ -60,21 +60,32 @@ pub(super) fn resolve(batch: RecordBatch, int96: &[bool]) -> Result<RecordBatch,
     RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)
 }
 
-/// Notes in `fine` which leaves hold digits below the microsecond.
+/// Notes in `fine` which leaves of a resolved batch hold digits below the
+/// microsecond.
 pub(super) fn note_fine(batch: &RecordBatch, fine: &mut [bool]) {
-    let mut found = Vec::new();
+    let mut leaves = Vec::new();
     for column in batch.columns() {
-        leaf_types(&column.to_data(), &mut found);
+        collect_leaves(column.to_data(), &mut leaves);
     }
-    for (fine, leaf) in fine.iter_mut().zip(found) {
-        *fine |= !matches!(leaf, DataType::Timestamp(TimeUnit::Microsecond, _));
+    for (fine, leaf) in fine.iter_mut().zip(leaves) {
+        *fine |= match leaf.data_type() {
+            DataType::Timestamp(TimeUnit::Microsecond, _) => false,
+            DataType::Utf8 => {
+                let mut texts = leaf.as_string::<i32>().iter().flatten();
+                texts.any(|text| !text.ends_with("000Z"))
+            }
+            _ => true,
+        };
     }
 }
 
-fn leaf_types(data: &ArrayData, found: &mut Vec<DataType>) {
+fn collect_leaves(data: ArrayData, leaves: &mut Vec<ArrayRef>) {
     match data.child_data() {
-        [] => found.push(data.data_type().clone()),
-        children => children.iter().for_each(|child| leaf_types(child, found)),
+        [] => leaves.push(make_array(data)),
+        children => {
+            let children = children.iter().cloned();
+            children.for_each(|child| collect_leaves(child, leaves));
+        }
     }
 }
 
@@ -129,14 +140,23 @@ fn instants(values: &FixedSizeBinaryArray) -> ArrayRef {
 /// `None` never happens: the reader hands out values of twelve bytes.
 fn nanos_since_epoch(value: &[u8]) -> Option<i128> {
     let (nanos, rest) = value.split_first_chunk::<8>()?;
-    let day = u32::from_le_bytes(*rest.first_chunk::<4>()?);
-    let day = i128::from(i64::from(day) - JULIAN_EPOCH);
-    Some(day * DAY + i128::from(i64::from_le_bytes(*nanos)))
+    let day = i128::from(i32::from_le_bytes(*rest.first_chunk::<4>()?));
+    let nanos = day * DAY + i128::from(i64::from_le_bytes(*nanos));
+    Some(without_wrap(nanos) - JULIAN_EPOCH * DAY)
+}
+
+/// Spark counts microseconds from the Julian epoch in 64 bits, which wrap for
+/// its latest instants, those of the years from 287,545 on.
+fn without_wrap(nanos: i128) -> i128 {
+    const FIRST: i128 = i64::MIN as i128 * 1_000;
+    const TURN: i128 = (1 << 64) * 1_000;
+    let is_wrapped = (FIRST..FIRST + JULIAN_EPOCH * DAY).contains(&nanos);
+    if is_wrapped { nanos + TURN } else { nanos }
 }
 
 fn iso_8601(nanos: i128) -> String {
     let (days, nanos) = (nanos.div_euclid(DAY), nanos.rem_euclid(DAY));
-    let days = i64::try_from(days).expect("32 bits of days and 64 of nanoseconds are few days");
+    let days = i64::try_from(days).expect("32 bits of days and 64 of nanoseconds fit");
     let (date, seconds) = (civil_from_days(days), nanos / 1_000_000_000);
     let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
     format!(

@@ -28,6 +28,10 @@ pub(super) const PAGE_BYTES_LIMIT: u64 = 256 << 20;
 /// A page may not hold more values than this, NULLs included.
 const PAGE_VALUES_LIMIT: i64 = 64 << 20;
 
+/// Writers that pack indices of no width keep the count of groups of a run in
+/// one byte, as the format's first implementation does.
+const PACKED_GROUPS_LIMIT: u64 = 63;
+
 /// A page header (statistics included) may not be longer than this, in bytes.
 const HEADER_BYTES_LIMIT: usize = 16 << 20;
 
@@ -267,14 +271,15 @@ impl GuardedPages {
         }
     }
 
-    /// Indices of no width name the only value of a dictionary. Writers say so
-    /// with one repeated run; groups of them, packed into no bytes at all, are
-    /// the work of broken ones, and readers fail on them or loop.
+    /// Indices of no width name the first value of a dictionary. Writers say so
+    /// with one repeated run, or pack them in runs of up to
+    /// [`PACKED_GROUPS_LIMIT`] groups; a longer run is a count with no byte
+    /// behind it, which old writers left and other readers fail on.
     fn check_indices(&self, values: &[u8]) -> Result<()> {
         match values.split_first() {
-            Some((0, runs)) if has_packed_run(runs) => Err(self.fault(
-                "its dictionary indices are bit-packed with a width of 0; \
-                 write the file again with another writer",
+            Some((0, runs)) if has_long_packed_run(runs) => Err(self.fault(
+                "its dictionary indices have a width of 0 and are packed in a run longer than \
+                 writers make; write the file again with another writer",
             )),
             _ => Ok(()),
         }
@@ -419,11 +424,12 @@ fn delta_length(input: &[u8], limit: u64) -> Option<usize> {
     Some(at)
 }
 
-/// Whether runs of indices of no width hold a bit-packed one; a run is its
-/// header alone (parquet-format, "RLE/bit-packing hybrid").
-fn has_packed_run(runs: &[u8]) -> bool {
+/// Whether a bit-packed run of indices of no width is longer than the limit; a
+/// run is its header alone (parquet-format, "RLE/bit-packing hybrid").
+fn has_long_packed_run(runs: &[u8]) -> bool {
     let mut at = 0;
-    std::iter::from_fn(|| varint(runs, &mut at)).any(|header| header & 1 == 1)
+    let mut headers = std::iter::from_fn(|| varint(runs, &mut at));
+    headers.any(|header| header & 1 == 1 && header >> 1 > PACKED_GROUPS_LIMIT)
 }
 
 fn varint(input: &[u8], at: &mut usize) -> Option<u64> {
