@@ -566,7 +566,14 @@ fn rows_of_a_foreign_writer_count_as_well() {
     ];
     let report = site.land(&site.process(), &Landing::new(absolute(), 2, &rows));
     let lines = format!("{}\n{}", said(&report), site.rows());
-    expect![""].assert_eq(&lines);
+    expect![[r#"
+        3 in, 2 committed, 1 duplicate, 1 conflicts, 1 files
+        day 0 second 1 a -0E0 unchecked
+        day 0 second 2 a 2.0 unchecked
+        day 0 second 2 a 3.0 conflict
+        day 0 second 3 a 3.0
+    "#]]
+    .assert_eq(&lines);
 }
 
 #[test]
