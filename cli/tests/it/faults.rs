@@ -440,13 +440,13 @@ fn two_first_ingests_of_other_columns_agree_on_one_table() {
     Audit::clean(&program.lake(), Last::Finished, "both");
 }
 
-/// A file system of a few MiB that is taken away at the end.
+/// A file system of one MiB that is taken away at the end.
 struct SmallDisk<'a>(&'a Path);
 
 impl SmallDisk<'_> {
     fn mount(at: &Path) -> Option<SmallDisk<'_>> {
         fs::create_dir_all(at).unwrap();
-        SmallDisk::call("mount", &["-t", "tmpfs", "-o", "size=3m", "tmpfs"], at)
+        SmallDisk::call("mount", &["-t", "tmpfs", "-o", "size=1m", "tmpfs"], at)
             .then(|| SmallDisk(at))
     }
 
