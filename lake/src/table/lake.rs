@@ -98,7 +98,10 @@ impl Lake {
 
     /// Makes the lake where there is none, before anything is committed to
     /// it. The store is probed for conditional writes the first time.
-    pub(crate) async fn make(&self) -> Result<()> {
+    ///
+    /// # Errors
+    /// Invalid, where the store is unfit to hold a lake.
+    pub async fn make(&self) -> Result<()> {
         let made = self.made.get_or_try_init(|| async {
             ensure_probed(&self.storage, &self.seams).await?;
             ensure_format(&self.storage, &self.seams).await.map(drop)
@@ -229,6 +232,8 @@ impl Lake {
         let is_ours = matches!(outcome, CreateOutcome::Created(_));
         let table = self.remember(Table::new(name, outcome.into_log()));
         if is_ours {
+            // No earlier process left a landing in it.
+            self.pending_ledger().note_reconciled(name);
             store::save_next(self.objects(), name, definition).await?;
         }
         Ok(table)

@@ -45,6 +45,11 @@ impl PendingLedger {
         let is_new = |(row, landing): &(LedgerRow, i64)| !waiting.contains(&key(row, *landing));
         self.rows.extend(found.into_iter().filter(is_new));
     }
+
+    /// Says that every landing of a table is recorded or waits here.
+    pub(crate) fn note_reconciled(&mut self, table: &str) {
+        self.reconciled.insert(table.to_owned());
+    }
 }
 
 impl Lake {
@@ -172,7 +177,7 @@ impl Lake {
                 .or_default()
                 .extend(entries.iter().map(|entry| entry.version));
             pending.add_found(found);
-            pending.reconciled.insert(table.name().to_owned());
+            pending.note_reconciled(table.name());
         }
         self.flush_ledger().await
     }

@@ -161,8 +161,8 @@ fn a_table_is_made_by_the_first_unit_that_lands() {
     }
     let again = begin(&other, &units[0]).commit(site.runtime.handle());
     assert!(again.unwrap().already);
-    // Finds the first landing in the log while it waits for the ledger.
-    site.land(&lake, &units[2]).unwrap();
+    // Finds its own landing in the log while it waits for the ledger.
+    site.land(&other, &units[2]).unwrap();
     site.end(lake);
     site.end(other);
     site.check(&units);

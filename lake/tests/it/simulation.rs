@@ -84,7 +84,8 @@ fn run(runtime: &Handle, seed: u64) -> Vec<Call> {
     });
     // The probe of an unfit store refuses it, so it is asked without faults.
     alone(&world, "founder", |objects, seams| {
-        land::open(runtime, objects, seams).unwrap();
+        let lake = land::open(runtime, objects, seams).unwrap();
+        runtime.block_on(lake.make()).unwrap();
     });
     play(&world);
     let books = runtime.block_on(Books::open(&world.objects));
