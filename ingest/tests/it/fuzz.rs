@@ -25,6 +25,8 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::{WriterProperties, WriterVersion};
 
+use crate::int96;
+
 /// Seeds that every run repeats.
 const PINNED: &[u64] = &[1, 2, 3];
 
@@ -85,10 +87,8 @@ fn parquet_files() -> Vec<Vec<u8>> {
         .set_compression(Compression::UNCOMPRESSED);
     let gzip = WriterProperties::builder().set_compression(Compression::GZIP(Default::default()));
     let builders = [plain, delta, gzip];
-    builders
-        .into_iter()
-        .map(|builder| parquet_file(builder.build()))
-        .collect()
+    let files = builders.map(|builder| parquet_file(builder.build()));
+    files.into_iter().chain([int96::small_file()]).collect()
 }
 
 fn arrow_inputs() -> Vec<Vec<u8>> {

@@ -54,6 +54,12 @@ fn written(schema: &str, values: &[Int96], def: Option<&[i16]>, rep: Option<&[i1
     out
 }
 
+/// A small file of timestamps.
+pub(crate) fn small_file() -> Vec<u8> {
+    let values: Vec<_> = (0..32).map(|day| int96(day, day * 1_001)).collect();
+    written("message m { required int96 t; }", &values, None, None)
+}
+
 fn input(bytes: &[u8]) -> Input {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(bytes).unwrap();

@@ -326,10 +326,10 @@ impl PageReader for GuardedPages {
     fn get_next_page(&mut self) -> Result<Option<Page>> {
         self.check_next()?;
         let page = self.inner.get_next_page()?;
-        self.pass();
         if let Some(page) = &page {
             self.check_page(page)?;
         }
+        self.pass();
         Ok(page)
     }
 
