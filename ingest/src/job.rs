@@ -459,7 +459,7 @@ impl<'a> Job<'a> {
                 .map(|n| column_named(&columns, n))
                 .collect::<Result<Vec<_>>>()
         };
-        let definition = Definition {
+        let mut definition = Definition {
             stream: self.target.clone(),
             description: None,
             origin: Origin::Inferred,
@@ -481,6 +481,9 @@ impl<'a> Job<'a> {
             },
             columns,
         };
+        for notice in definition.leave_reserved_names() {
+            self.progress.notice(&notice);
+        }
         definition.check()?;
         Ok(definition)
     }

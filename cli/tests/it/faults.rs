@@ -485,7 +485,7 @@ fn a_full_disk_is_a_limit_and_loses_nothing() {
         );
     };
     program.write("raw/a.csv", rows(0, 20));
-    program.write("raw/b.csv", rows(20, 400_000));
+    program.write("raw/b.csv", rows(20, 1_000_000));
     let said = program.run(&["ingest", "raw", "--table", "t", "--json"]);
     assert_eq!(said.code, 5, "{said:?}");
     let report = said.json();
@@ -494,6 +494,9 @@ fn a_full_disk_is_a_limit_and_loses_nothing() {
     assert_eq!(count(&program, "t"), json!({"n": 20, "d": 20}));
     disk.enlarge();
     program.good(&["ingest", "raw", "--table", "t"]);
-    assert_eq!(count(&program, "t"), json!({"n": 400_020, "d": 400_020}));
+    assert_eq!(
+        count(&program, "t"),
+        json!({"n": 1_000_020, "d": 1_000_020})
+    );
     Audit::clean(&lake, Last::Finished, "after more room");
 }

@@ -97,8 +97,10 @@ impl SorterSpec {
         self.memory_bytes / 2
     }
 
+    /// Telemetry shrinks to a half at least when it is encoded; with more in a
+    /// row group files would miss their target.
     fn row_group_bytes(&self) -> usize {
-        self.memory_bytes / 4
+        (self.memory_bytes / 4).min(2 * self.file_bytes_target)
     }
 
     /// Bytes of rows that move at once.

@@ -187,7 +187,6 @@ fn names_that_the_lake_takes_are_left_to_it() {
         ("date", "text"),
         ("date_2", "text"),
         ("month", "i64"),
-        ("_ingest_id", "i64"),
     ];
     let mut inferred = stream(Origin::Inferred, &columns);
     inferred.time = parse_axis("ts", &inferred.columns).unwrap();

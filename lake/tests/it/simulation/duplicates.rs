@@ -55,7 +55,8 @@ fn run(runtime: &Handle, seed: u64) {
         plan,
     });
     alone(&world, "founder", |objects, seams| {
-        land::open(runtime, objects, seams).unwrap();
+        let lake = land::open(runtime, objects, seams).unwrap();
+        runtime.block_on(lake.make()).unwrap();
     });
     play(&world, &units);
     alone(&world, "last", |objects, seams| {
