@@ -355,7 +355,7 @@ fn bad_files_are_refused() {
             parquet bad_data: 0 passed, 8 refused, 0 failed
             ARROW-GH-41317.parquet refused: Corrupt: input: Parquet error: Expected list element type of I32 but got I16
             ARROW-GH-41321.parquet refused: Corrupt: input: Parquet argument error: Parquet error: Invalid or corrupted RLE bit width 254. Max allowed is 32
-            ARROW-GH-43605.parquet refused: Corrupt: input: Parquet argument error: Parquet error: the page of column "min_fl" at byte 2722 is broken: its dictionary indices have a width of 0 and are packed in a run longer than writers make; write the file again with another writer
+            ARROW-GH-43605.parquet refused: Corrupt: input: Parquet argument error: Parquet error: the page of column "min_fl" at byte 30 is broken: its dictionary indices have a width of 0 and are packed in a run longer than writers make; write the file again with another writer
             ARROW-GH-45185.parquet refused: Corrupt: input: Parquet argument error: Parquet error: first repetition level of batch must be 0
             ARROW-GH-47662.parquet refused: Corrupt: input: Parquet argument error: Parquet error: insufficient values read from column - expected: 100, got: 91
             ARROW-RS-GH-6229-DICTHEADER.parquet refused: Corrupt: input: Parquet error: column "region_key" ends behind the end of the file

@@ -195,7 +195,12 @@ fn names_that_the_lake_takes_are_left_to_it() {
     inferred.check().expect("no name is taken twice");
     let names: Vec<_> = inferred.columns.iter().map(|c| c.name.as_str()).collect();
     let shown = format!("{names:?}\n{:?}\n{}", inferred.sort_by, notices.join("\n"));
-    expect![[""]].assert_eq(&shown);
+    expect![[r#"
+        ["ts", "time_2", "date_3", "date_2", "month"]
+        ["date_3", "time_2"]
+        column "time" is named "time_2": "time" is a column that the lake adds
+        column "date" is named "date_3": "date" is a column that the lake adds"#]]
+    .assert_eq(&shown);
     assert_eq!(inferred.leave_reserved_names(), Vec::<String>::new());
 }
 

@@ -163,7 +163,10 @@ fn a_column_of_the_source_keeps_its_values() {
     check(
         &definition,
         vec![array(millis), array(months), array(years)],
-        expect![[""]],
+        expect![[r#"
+            time=2023-11-14T22:13:20.000000Z date=2023-11-14 ms=1700000000000 month=sol 12 year=7 _received_at=NULL 
+            kept None, times cut 0
+        "#]],
     );
 }
 

@@ -326,7 +326,7 @@ fn files_end_at_their_target_size() {
     assert!(files.len() >= 3, "{} files", files.len());
     for file in &files[..files.len() - 1] {
         assert!(
-            (900 << 10..1100 << 10).contains(&file.size),
+            (700 << 10..1100 << 10).contains(&file.size),
             "{} bytes",
             file.size
         );
