@@ -8,6 +8,7 @@
 pub mod decode;
 pub mod infer;
 pub mod job;
+pub mod packet;
 mod pipeline;
 pub mod progress;
 pub mod redrive;
