@@ -12,10 +12,10 @@
 //! and line, before a packet is read. Nothing is decoded in part, guessed or
 //! wrapped.
 
-//ccsdspy
+pub mod ccsdspy;
 pub mod check;
 pub mod decoder;
-//document
+pub mod document;
 pub mod header;
 pub mod kernels;
 pub mod locate;

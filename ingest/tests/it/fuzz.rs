@@ -29,7 +29,7 @@ use parquet::file::properties::{WriterProperties, WriterVersion};
 const PINNED: &[u64] = &[1, 2, 3];
 
 /// A generator of numbers that a seed repeats (splitmix64, by S. Vigna).
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -121,7 +121,7 @@ fn valid_inputs(format: &Format) -> Vec<Vec<u8>> {
 }
 
 /// Breaks an input in one to four places.
-fn broken(input: &[u8], random: &mut Random) -> Vec<u8> {
+pub(crate) fn broken(input: &[u8], random: &mut Random) -> Vec<u8> {
     let mut bytes = input.to_vec();
     for _ in 0..=random.below(4) {
         break_once(&mut bytes, random);

@@ -2,4 +2,5 @@
 
 mod columnar;
 mod fuzz;
+mod packets;
 mod text;

@@ -385,7 +385,7 @@ fn ending(size: &Element) -> Result<Option<Ending>> {
             .map(Ending::Terminator)
             .ok_or_else(|| element.refuse("is no hexadecimal text"))
     });
-    let leading = size.child("LeadingSize")?.map(|element| {
+    let leading = size.child("LeadingSize")?.map(|element| -> Result<Ending> {
         element.only(&["sizeInBitsOfSizeTag"], &[])?;
         let bits = element.number("sizeInBitsOfSizeTag")?;
         Ok(Ending::LeadingSize(bits.unwrap_or(16)))

@@ -1,0 +1,322 @@
+//! Definitions and packets made by hand, and the rows that must come of them.
+
+use std::fmt::Write as _;
+
+use arrow::util::pretty::pretty_format_batches;
+use downlake_ingest::packet::decoder::PacketDecoder;
+use downlake_ingest::packet::kernels::Packet;
+use downlake_ingest::packet::walk::{PacketWalker, Piece};
+use downlake_ingest::packet::{document, xtce};
+use expect_test::{Expect, expect};
+
+/// A packet of an APID with these bytes after the header.
+pub(super) fn packet(apid: u16, count: u16, body: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(body.len() - 1).expect("a body");
+    let words = [apid & 0x7ff, 0xc000 | count, length];
+    let header = words.iter().flat_map(|word| word.to_be_bytes());
+    header.chain(body.iter().copied()).collect()
+}
+
+/// The columns after those of the header, and the refusals.
+fn rows(definition: &str, bodies: &[&[u8]]) -> String {
+    let definition = document::read(definition, "test.toml").expect("a good definition");
+    let mut decoder = PacketDecoder::new(&definition, None).expect("a good definition");
+    let packets: Vec<Vec<u8>> = bodies.iter().map(|body| packet(7, 0, body)).collect();
+    let mut text = String::new();
+    for bytes in &packets {
+        let some = Packet {
+            bytes,
+            index: 0,
+            offset: 0,
+        };
+        let stream = match decoder.resolve(bytes) {
+            Ok(stream) => stream,
+            Err(refusal) => {
+                writeln!(text, "{}: {}", refusal.reason, refusal.detail).expect("a line");
+                continue;
+            }
+        };
+        let rows = decoder.decode(stream, &[some]).expect("rows");
+        for (_, refusal) in &rows.refused {
+            writeln!(text, "{}: {}", refusal.reason, refusal.detail).expect("a line");
+        }
+        for row in 0..rows.batch.num_rows() {
+            let columns: Vec<usize> = (5..rows.batch.num_columns()).collect();
+            let shown = rows.batch.project(&columns).expect("columns").slice(row, 1);
+            writeln!(text, "{}", pretty_format_batches(&[shown]).expect("a table")).expect("rows");
+        }
+    }
+    text
+}
+
+fn check(definition: &str, bodies: &[&[u8]], expected: &Expect) {
+    expected.assert_eq(&rows(definition, bodies));
+}
+
+/// One container, of all packets.
+fn container(parameters: &str, entries: &str) -> String {
+    format!(
+        "packets = \"test\"\nroot = \"all\"\n{parameters}\n[[container]]\nname = \"all\"\nentries = [{entries}]\n"
+    )
+}
+
+#[test]
+fn numbers_of_every_kind() {
+    let parameters = r#"
+        parameter = [
+            { name = "A", type = "u3" },
+            { name = "B", type = "i5" },
+            { name = "C", type = "u16", little_endian = true },
+            { name = "D", type = "sm8" },
+            { name = "E", type = "oc8" },
+            { name = "F", type = "f16" },
+            { name = "G", type = "f32", little_endian = true },
+            { name = "H", type = "f64" },
+            { name = "I", type = "u64" },
+            { name = "J", type = "u7" },
+            { name = "K", type = "u64" },
+            { name = "L", type = "u1", boolean = true },
+        ]"#;
+    let names = ["A", "B", "C", "D", "E", "F", "G", "H", "I", "J", "K", "L"];
+    let entries: Vec<String> = names
+        .iter()
+        .enumerate()
+        .map(|(at, name)| match at {
+            0 => format!("{{ parameter = \"{name}\", at = 48 }}"),
+            _ => format!("{{ parameter = \"{name}\" }}"),
+        })
+        .collect();
+    let definition = container(parameters, &entries.join(", "));
+    let mut body = vec![0b101_11110, 0x34, 0x12, 0x83, 0xfc, 0x3c, 0x00];
+    body.extend(1.5f32.to_le_bytes());
+    body.extend((-2.5f64).to_be_bytes());
+    body.extend(u64::MAX.to_be_bytes());
+    // Seven bits, then 64 that lie across nine bytes, then one.
+    let across = (0x55u128 << 65) | (0xfedc_ba98_7654_3210u128 << 1) | 1;
+    body.extend(&across.to_be_bytes()[7..]);
+    check(&definition, &[&body, &body[1..]], &expect![[""]]);
+}
+
+#[test]
+fn text_and_bytes_of_every_size() {
+    let parameters = r#"
+        parameter = [
+            { name = "SIZE", type = "u8" },
+            { name = "FIXED", type = "text", bits = 24 },
+            { name = "PADDED", type = "text", bits = 32, padded = true },
+            { name = "ENDED", type = "text", terminator = [0] },
+            { name = "LED", type = "text", leading_size_bits = 8, latin1 = true },
+            { name = "BLOB", type = "binary", bits_from = { parameter = "SIZE", slope = 8, intercept = -8 } },
+            { name = "LAST", type = "u8" },
+        ]"#;
+    let definition = container(
+        parameters,
+        r#"{ parameter = "SIZE", at = 48 }, { parameter = "FIXED" }, { parameter = "PADDED" },
+           { parameter = "ENDED" }, { parameter = "LED" }, { parameter = "BLOB" }, { parameter = "LAST" }"#,
+    );
+    let good = b"\x03abcde\0\0ghi\0\x02\xe9!\xaa\xbb\x07";
+    let not_utf8 = b"\x03ab\xffde\0\0ghi\0\x02\xe9!\xaa\xbb\x07";
+    let no_end = b"\x03abcde\0\0ghi";
+    let too_large = b"\x09abcde\0\0ghi\0\x02\xe9!\xaa\xbb\x07";
+    let too_long = b"\x02abcde\0\0ghi\0\x02\xe9!\xaa\xbb\x07";
+    let below_zero = b"\x00abcde\0\0ghi\0\x02\xe9!\xaa\xbb\x07";
+    let bodies: [&[u8]; 7] = [good, not_utf8, no_end, too_large, too_long, below_zero, b"\x01"];
+    check(&definition, &bodies, &expect![[""]]);
+}
+
+#[test]
+fn entries_that_are_not_always_there() {
+    let parameters = r#"
+        parameter = [
+            { name = "KIND", type = "u8" },
+            { name = "A", type = "u8" },
+            { name = "B", type = "i16" },
+            { name = "NAME", type = "text", terminator = [0] },
+            { name = "END", type = "u8", boolean = true },
+        ]"#;
+    let definition = container(
+        parameters,
+        r#"{ parameter = "KIND", at = 48 },
+           { parameter = "A", when = { parameter = "KIND", is = ">", value = 1 } },
+           { parameter = "B", when = { all = [
+               { parameter = "KIND", is = ">", value = 1 }, { parameter = "A", is = "!=", value = 0 }] } },
+           { parameter = "NAME", when = { any = [
+               { parameter = "KIND", is = "==", value = 0 }, { parameter = "KIND", is = "==", value = 2 }] } },
+           { parameter = "END", after = 8 }"#,
+    );
+    let bodies: [&[u8]; 6] = [
+        b"\x00x\0?\x00",
+        b"\x01?\x02",
+        b"\x02\x05\xff\xfey\0?\x01",
+        b"\x03\x00?\x01",
+        b"\x03\x01?\x01",
+        b"\x02\x05\xff\xfeyz?\x01",
+    ];
+    check(&definition, &bodies, &expect![[""]]);
+}
+
+#[test]
+fn arrays_aggregates_and_clocks() {
+    let parameters = r#"
+        parameter = [
+            { name = "POINT", type = "aggregate", count = 2, members = [
+                { name = "X", type = "i8" }, { name = "Y", type = "u8", polynomial = [[0.5, 1]] } ] },
+            { name = "V", type = "u4", count = 4 },
+            { name = "STATE", type = "aggregate", members = [
+                { name = "ON", type = "u8", boolean = true },
+                { name = "MODE", type = "u8", labels = [[0, 0, "OFF"], [1, 3, "ON"]] } ] },
+            { name = "TAI", type = "u48", clock = { code = "cuc", fraction_bits = 16, epoch = "1958-01-01T00:00:00Z", scale = "tai" } },
+            { name = "UNIX", type = "u32", clock = { code = "seconds", epoch = "1970-01-01T00:00:00Z", scale = "utc" } },
+        ]"#;
+    let definition = container(
+        parameters,
+        r#"{ parameter = "POINT", at = 48 }, { parameter = "V" }, { parameter = "STATE" },
+           { parameter = "TAI" }, { parameter = "UNIX" }"#,
+    );
+    let mut body = vec![0xff, 0x03, 0x02, 0x04, 0x12, 0x34, 0x02, 0x03];
+    // 2017-01-01T00:00:00Z is 37 s before its TAI reading; half a second later.
+    let tai: u64 = (4_383 + 17_167) * 86_400 + 37;
+    body.extend(&tai.to_be_bytes()[4..]);
+    body.extend([0x80, 0x00]);
+    body.extend(1_483_228_800u32.to_be_bytes());
+    check(&definition, &[&body], &expect![[""]]);
+}
+
+#[test]
+fn inheritance_decides_by_what_was_read() {
+    let document = r#"<?xml version="1.0"?>
+<SpaceSystem name="S" xmlns="http://www.omg.org/space/xtce">
+ <TelemetryMetaData>
+  <ParameterTypeSet>
+   <IntegerParameterType name="u16"><IntegerDataEncoding sizeInBits="16"/></IntegerParameterType>
+   <IntegerParameterType name="u8"><UnitSet><Unit>V</Unit></UnitSet><IntegerDataEncoding/></IntegerParameterType>
+   <EnumeratedParameterType name="mode"><IntegerDataEncoding sizeInBits="8"/>
+    <EnumerationList><Enumeration value="1" maxValue="2" label="LOW"/><Enumeration value="9" label="HIGH"/></EnumerationList>
+   </EnumeratedParameterType>
+  </ParameterTypeSet>
+  <ParameterSet>
+   <Parameter name="HEAD" parameterTypeRef="u16"/><Parameter name="SEQ" parameterTypeRef="u16"/>
+   <Parameter name="LEN" parameterTypeRef="u16"/><Parameter name="MODE" parameterTypeRef="mode"/>
+   <Parameter name="A" parameterTypeRef="u8"/><Parameter name="B" parameterTypeRef="u8"/>
+  </ParameterSet>
+  <ContainerSet>
+   <SequenceContainer name="Root" abstract="true"><EntryList>
+    <ParameterRefEntry parameterRef="HEAD"/><ParameterRefEntry parameterRef="/S/SEQ"/>
+    <ParameterRefEntry parameterRef="LEN"/><ParameterRefEntry parameterRef="MODE"/></EntryList></SequenceContainer>
+   <SequenceContainer name="Low"><EntryList><ParameterRefEntry parameterRef="A"/></EntryList>
+    <BaseContainer containerRef="Root"><RestrictionCriteria><Comparison parameterRef="MODE" value="LOW"/></RestrictionCriteria></BaseContainer></SequenceContainer>
+   <SequenceContainer name="High"><EntryList><ParameterRefEntry parameterRef="A"/><ParameterRefEntry parameterRef="B"/></EntryList>
+    <BaseContainer containerRef="Root"><RestrictionCriteria><BooleanExpression><ORedConditions>
+     <Condition><ParameterInstanceRef parameterRef="MODE" useCalibratedValue="false"/><ComparisonOperator>&gt;=</ComparisonOperator><Value>9</Value></Condition>
+     <Condition><ParameterInstanceRef parameterRef="MODE" useCalibratedValue="false"/><ComparisonOperator>==</ComparisonOperator><Value>2</Value></Condition>
+    </ORedConditions></BooleanExpression></RestrictionCriteria></BaseContainer></SequenceContainer>
+  </ContainerSet>
+ </TelemetryMetaData>
+</SpaceSystem>"#;
+    let definition = xtce::read(document.as_bytes(), "s.xml", None).expect("a definition");
+    let mut decoder = PacketDecoder::new(&definition, Some("sat")).expect("a definition");
+    let streams: Vec<String> = decoder
+        .streams()
+        .iter()
+        .map(|stream| stream.definition.to_toml())
+        .collect();
+    expect![[""]].assert_eq(&streams[0]);
+    let mut text = String::new();
+    for body in [&[1u8, 5][..], &[9, 5, 6], &[2, 5], &[4, 5], &[1, 5, 6], &[9, 5]] {
+        let bytes = packet(7, 0, body);
+        let outcome = decoder.resolve(&bytes).and_then(|stream| {
+            let packets = [Packet {
+                bytes: &bytes,
+                index: 0,
+                offset: 0,
+            }];
+            let rows = decoder.decode(stream, &packets).expect("rows");
+            match rows.refused.into_iter().next() {
+                Some((_, refusal)) => Err(refusal),
+                None => Ok(decoder.streams()[stream].definition.stream.clone()),
+            }
+        });
+        match outcome {
+            Ok(stream) => writeln!(text, "{body:?}: {stream}").expect("a line"),
+            Err(r) => writeln!(text, "{body:?}: {}: {}", r.reason, r.detail).expect("a line"),
+        }
+    }
+    expect![[""]].assert_eq(&text);
+}
+
+/// Packets and holes of a stream, and that no byte is lost.
+fn pieces(stream: &[u8]) -> String {
+    let mut walker = PacketWalker::new(stream);
+    let (mut text, mut next, mut index, mut packets) = (String::new(), 0, 0, 0);
+    while let Some(piece) = walker.next_piece().expect("bytes") {
+        match piece {
+            Piece::Packet(packet) => {
+                assert_eq!((packet.offset, packet.index), (next, index));
+                next += packet.bytes.len() as u64;
+                index += 1;
+                packets += 1;
+            }
+            Piece::Hole(hole) => {
+                assert_eq!(hole.offset, next);
+                let head = &stream[usize::try_from(hole.offset).expect("an offset")..];
+                assert!(head.starts_with(&hole.head));
+                next += hole.bytes;
+                write!(text, "{packets} packets, {} bytes at {}, ", hole.bytes, hole.offset)
+                    .expect("a line");
+                packets = 0;
+            }
+        }
+    }
+    assert_eq!(next, stream.len() as u64, "every byte is somewhere");
+    format!("{text}{packets} packets")
+}
+
+#[test]
+fn garbage_between_packets_is_a_hole() {
+    let some = |from: u16, to: u16| -> Vec<u8> {
+        (from..to)
+            .flat_map(|count| packet(100 + count % 3, count, &[0x5a; 60]))
+            .collect()
+    };
+    let garbage: Vec<u8> = (0..53u8).map(|i| i.wrapping_mul(37) ^ 0xc3).collect();
+    let zeros = vec![0; 500];
+    let cases = [
+        ("clean", some(0, 30)),
+        ("one packet", some(0, 1)),
+        ("in the middle", [some(0, 15), garbage.clone(), some(15, 30)].concat()),
+        ("at the start", [garbage.clone(), some(0, 30)].concat()),
+        ("at the end", [some(0, 30), garbage.clone()].concat()),
+        ("zeros", [some(0, 15), zeros.clone(), some(15, 30)].concat()),
+        ("cut tail", some(0, 30)[..30 * 67 - 10].to_vec()),
+        ("cut head", some(0, 30)[20..].to_vec()),
+        ("cut header", [some(0, 30), vec![0, 100, 0]].concat()),
+        ("only garbage", garbage),
+        ("only zeros", zeros),
+        ("nothing", Vec::new()),
+    ];
+    let text: String = cases
+        .iter()
+        .map(|(name, stream)| format!("{name}: {}\n", pieces(stream)))
+        .collect();
+    expect![[""]].assert_eq(&text);
+}
+
+/// A length with a wrong bit takes no good packet with it.
+#[test]
+fn a_broken_length_is_left_behind() {
+    let mut stream: Vec<u8> = (0..30)
+        .flat_map(|count| packet(100, count, &[0x5a; 60]))
+        .collect();
+    stream[10 * 67 + 4] ^= 0x02;
+    expect![[""]].assert_eq(&pieces(&stream));
+}
+
+/// Memory stays bounded and holes whole when garbage is longer than a window.
+#[test]
+fn a_hole_longer_than_the_window_is_one() {
+    let packets: Vec<u8> = (0..8)
+        .flat_map(|count| packet(100, count, &[0x5a; 60]))
+        .collect();
+    let stream = [packets.clone(), vec![0xff; 3 << 20], packets].concat();
+    expect![[""]].assert_eq(&pieces(&stream));
+}
