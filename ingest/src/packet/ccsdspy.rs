@@ -71,7 +71,9 @@ pub fn read(bytes: &[u8], file: &str, name: &str, apid: Option<u16>) -> Result<P
     for row in &rows {
         parameters.push(row.parameter()?);
     }
-    let header = HEADER.iter().map(|(name, _)| entry(name, Location::AfterPrevious(0), &place));
+    let header = HEADER
+        .iter()
+        .map(|(name, _)| entry(name, Location::AfterPrevious(0), &place));
     let root = Container {
         name: ROOT.to_owned(),
         description: Some("primary header of a space packet".to_owned()),
@@ -169,7 +171,8 @@ fn entries(rows: &[Row]) -> Result<Vec<Entry>> {
         let location = match row.offset {
             Some(offset) if !before.is_some_and(|before| row.follows(before)) => {
                 let bit = offset.checked_add(base).ok_or_else(|| {
-                    row.place.refuse(format!("bit_offset {offset} is beyond every packet"))
+                    row.place
+                        .refuse(format!("bit_offset {offset} is beyond every packet"))
                 })?;
                 Location::FromStart(bit)
             }
@@ -221,7 +224,9 @@ impl Row {
         let Some((data_type, size)) = self.data_type.split_once('(') else {
             return Ok((&self.data_type, None));
         };
-        let count = size.strip_suffix(')').and_then(|size| size.trim().parse().ok());
+        let count = size
+            .strip_suffix(')')
+            .and_then(|size| size.trim().parse().ok());
         match count {
             Some(count) => Ok((data_type, Some(count))),
             None => Err(self.refuse(format!(

@@ -101,9 +101,7 @@ impl PacketDefinition {
                 .and_then(|()| check_extents(&parameter.shape, &index, &parameter.place))
                 .map_err(|why| {
                     let name = &parameter.name;
-                    parameter
-                        .place
-                        .refuse(format!("parameter {name:?} {why}"))
+                    parameter.place.refuse(format!("parameter {name:?} {why}"))
                 })?;
         }
         for container in &self.containers {
@@ -448,7 +446,12 @@ fn check_inclusion<'a>(
     }
     above.push(&container.name);
     if let Some(base) = &container.base {
-        check_inclusion(index.container(base, &container.place)?, index, above, proven)?;
+        check_inclusion(
+            index.container(base, &container.place)?,
+            index,
+            above,
+            proven,
+        )?;
     }
     for entry in &container.entries {
         if let Item::Container(name) = &entry.item {

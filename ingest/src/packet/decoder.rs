@@ -75,7 +75,10 @@ impl PacketDecoder {
             prefix,
             fields: 0,
         };
-        let root = definition.containers.iter().find(|c| c.name == definition.root);
+        let root = definition
+            .containers
+            .iter()
+            .find(|c| c.name == definition.root);
         let root = root.ok_or_else(|| Error::internal("a checked definition has no root"))?;
         planting.plant(&mut decoder, root, 0)?;
         decoder.check_streams(&definition.name)?;
@@ -95,7 +98,10 @@ impl PacketDecoder {
         let Some(header) = PrimaryHeader::read(packet) else {
             return Err(Refusal::new(
                 reason::PACKET_LENGTH,
-                format!("{} bytes are no packet: the header alone has 6", packet.len()),
+                format!(
+                    "{} bytes are no packet: the header alone has 6",
+                    packet.len()
+                ),
             ));
         };
         if header.packet_bytes() != packet.len() {
@@ -160,7 +166,10 @@ impl PacketDecoder {
         let node = &self.nodes[at];
         let mut taken: Option<usize> = None;
         for (test, heir) in &node.heirs {
-            if !test.as_ref().is_none_or(|test| test.holds(packet, &[]).unwrap_or(false)) {
+            if !test
+                .as_ref()
+                .is_none_or(|test| test.holds(packet, &[]).unwrap_or(false))
+            {
                 continue;
             }
             if let Some(other) = taken.replace(*heir) {
@@ -236,7 +245,9 @@ impl Planting<'_> {
             heirs: Vec::new(),
         });
         let all = &self.definition.containers;
-        let heirs = all.iter().filter(|c| c.base.as_deref() == Some(&*container.name));
+        let heirs = all
+            .iter()
+            .filter(|c| c.base.as_deref() == Some(&*container.name));
         for heir in heirs {
             let test = self.test(&decoder.nodes[at].plan, heir)?;
             let node = self.plant(decoder, heir, depth + 1)?;

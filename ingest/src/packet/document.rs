@@ -281,7 +281,10 @@ fn lookup<T: Copy>(word: &str, known: &[(&str, T)]) -> Read<T> {
     let found = known.iter().find(|(text, _)| *text == word);
     found.map(|(_, value)| *value).ok_or_else(|| {
         let words: Vec<_> = known.iter().map(|(text, _)| *text).collect();
-        format!("{word:?} is not known: expected one of {}", words.join(", "))
+        format!(
+            "{word:?} is not known: expected one of {}",
+            words.join(", ")
+        )
     })
 }
 
@@ -308,7 +311,9 @@ impl Value {
         if self.kind == "aggregate" {
             let member = |member: Value| {
                 let name = member.name.clone();
-                let shape = member.shape().map_err(|why| format!("member {name:?}: {why}"))?;
+                let shape = member
+                    .shape()
+                    .map_err(|why| format!("member {name:?}: {why}"))?;
                 Ok(Member { name, shape })
             };
             let members = self.members.ok_or("an aggregate needs members")?;
@@ -339,7 +344,11 @@ impl Value {
             ("bits_from", self.bits_from.is_some(), is_sized),
             ("most_bits", self.most_bits.is_some(), is_text),
             ("terminator", self.terminator.is_some(), is_text),
-            ("leading_size_bits", self.leading_size_bits.is_some(), is_text),
+            (
+                "leading_size_bits",
+                self.leading_size_bits.is_some(),
+                is_text,
+            ),
             ("padded", self.padded, is_text),
             ("latin1", self.latin1, is_text),
         ];
@@ -528,7 +537,9 @@ impl Value {
 
 impl ClockTable {
     fn clock(&self) -> Read<Clock> {
-        let epoch = parse_iso(&self.epoch).ok().filter(|instant| instant.is_exact());
+        let epoch = parse_iso(&self.epoch)
+            .ok()
+            .filter(|instant| instant.is_exact());
         let epoch = epoch.ok_or_else(|| format!("epoch {:?} is no instant", self.epoch))?;
         Ok(Clock {
             code: match (self.code.as_str(), self.fraction_bits) {
@@ -578,7 +589,11 @@ impl ContainerTable {
             base: container.base.clone(),
             is_abstract: container.is_abstract,
             entries: entries.collect::<Result<_>>()?,
-            when: container.when.as_ref().map(ConditionTable::of).transpose()?,
+            when: container
+                .when
+                .as_ref()
+                .map(ConditionTable::of)
+                .transpose()?,
         })
     }
 }

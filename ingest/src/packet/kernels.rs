@@ -13,11 +13,11 @@
 
 use std::sync::Arc;
 
+use arrow::array::BooleanArray;
 use arrow::array::{
     Array, ArrayRef, BinaryBuilder, BooleanBufferBuilder, Decimal128Array, ListArray,
     NullBufferBuilder, PrimitiveArray, RecordBatch, StringBuilder,
 };
-use arrow::array::BooleanArray;
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Field as ArrowField, Float16Type, Float32Type, Float64Type,
@@ -83,7 +83,10 @@ pub fn decode(plan: &Plan, stream: &Stream, located: &Located) -> Result<RecordB
             run(job, &block, &mut columns[job.columns.clone()]);
         }
     }
-    let arrays = columns.into_iter().map(Sink::finish).collect::<Result<Vec<_>>>()?;
+    let arrays = columns
+        .into_iter()
+        .map(Sink::finish)
+        .collect::<Result<Vec<_>>>()?;
     RecordBatch::try_new(stream.schema(), arrays).map_err(Error::from)
 }
 
@@ -152,7 +155,11 @@ fn run(job: &Job, block: &Block, columns: &mut [Sink]) {
     match &job.what {
         What::Header(filling) => header(*filling, block, values),
         What::Fixed(load) => load.block(block.packets, values),
-        What::Field(field) => return columns.iter_mut().for_each(|sink| scattered(field, block, sink)),
+        What::Field(field) => {
+            return columns
+                .iter_mut()
+                .for_each(|sink| scattered(field, block, sink));
+        }
     }
     for sink in columns {
         sink.numbers(values);
@@ -211,8 +218,8 @@ impl Load {
                 }
             }
         }
-        let stands = self.number.sign == Sign::Unsigned
-            && self.number.order == super::model::ByteOrder::Big;
+        let stands =
+            self.number.sign == Sign::Unsigned && self.number.order == super::model::ByteOrder::Big;
         if !stands {
             for value in values {
                 *value = self.number.settle(*value);
@@ -339,7 +346,9 @@ impl Sink {
         let values = cells.finish(None, element.data_type())?;
         let offsets = OffsetBuffer::from_lengths(std::iter::repeat_n(values_per_row, rows));
         let element: Arc<ArrowField> = Arc::clone(element);
-        Ok(Arc::new(ListArray::try_new(element, offsets, values, nulls)?))
+        Ok(Arc::new(ListArray::try_new(
+            element, offsets, values, nulls,
+        )?))
     }
 }
 
@@ -358,7 +367,9 @@ impl Cells {
             DataType::Utf8 => Cells::Text(StringBuilder::new()),
             DataType::Binary => Cells::Binary(BinaryBuilder::new()),
             other => {
-                return Err(Error::internal(format!("no raw value has the type {other}")));
+                return Err(Error::internal(format!(
+                    "no raw value has the type {other}"
+                )));
             }
         })
     }

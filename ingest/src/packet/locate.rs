@@ -170,7 +170,9 @@ fn content<'a>(
         Ending::LeadingSize(tag) => {
             let size = bits::unsigned(packet, at.start, *tag).unwrap_or(u64::MAX);
             let inside = at.bits.checked_sub(u32::from(*tag));
-            let size = u32::try_from(size).ok().and_then(|size| size.checked_mul(8));
+            let size = u32::try_from(size)
+                .ok()
+                .and_then(|size| size.checked_mul(8));
             let fits = size.zip(inside).filter(|(size, inside)| size <= inside);
             let Some((size, _)) = fits else {
                 return Err(Refusal::new(
@@ -188,7 +190,10 @@ fn content<'a>(
     let bytes = bits::bytes(packet, start, bits).ok_or_else(|| beyond(field, start, packet))?;
     let kept = match ending {
         Ending::Whole | Ending::LeadingSize(_) => bytes.len(),
-        Ending::Padded => bytes.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1),
+        Ending::Padded => bytes
+            .iter()
+            .rposition(|b| *b != 0)
+            .map_or(0, |last| last + 1),
         Ending::Terminator(end) => find(&bytes, end).unwrap_or(bytes.len()),
     };
     Ok(match bytes {

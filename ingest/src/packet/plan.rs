@@ -207,7 +207,9 @@ impl Field {
     pub fn fixed_bits(&self) -> Option<u32> {
         let bits = self.scalar.encoding.fixed_bits()?;
         match self.repeat {
-            Some(repeat) => (repeat.count - 1).checked_mul(repeat.stride)?.checked_add(bits),
+            Some(repeat) => (repeat.count - 1)
+                .checked_mul(repeat.stride)?
+                .checked_add(bits),
             None => Some(bits),
         }
     }
@@ -510,9 +512,9 @@ fn fixed_bits(shape: &Shape) -> Option<u32> {
     match shape {
         Shape::Scalar(scalar) => scalar.encoding.fixed_bits(),
         Shape::Array { element, count } => fixed_bits(element)?.checked_mul(*count),
-        Shape::Aggregate(members) => members
-            .iter()
-            .try_fold(0u32, |sum, member| sum.checked_add(fixed_bits(&member.shape)?)),
+        Shape::Aggregate(members) => members.iter().try_fold(0u32, |sum, member| {
+            sum.checked_add(fixed_bits(&member.shape)?)
+        }),
     }
 }
 
@@ -523,7 +525,9 @@ fn compile(
     place: &Place,
 ) -> Result<Test> {
     let all = |parts: &[Condition]| {
-        let parts = parts.iter().map(|part| compile(part, sources, container, place));
+        let parts = parts
+            .iter()
+            .map(|part| compile(part, sources, container, place));
         parts.collect::<Result<Vec<Test>>>()
     };
     match condition {

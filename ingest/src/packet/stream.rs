@@ -221,7 +221,8 @@ fn header_columns() -> Vec<Column> {
 /// A definition that calls a field of the primary header as the lake does:
 /// the same bits, so the same column.
 fn repeats_header(field: &PlanField) -> bool {
-    const BITS: [(&str, u32, u8); 3] = [("apid", 5, 11), ("seq_flags", 16, 2), ("seq_count", 18, 14)];
+    const BITS: [(&str, u32, u8); 3] =
+        [("apid", 5, 11), ("seq_flags", 16, 2), ("seq_count", 18, 14)];
     let name = names::fold(&field.name).name;
     let Encoding::Integer { bits, .. } = field.scalar.encoding else {
         return false;
@@ -229,7 +230,9 @@ fn repeats_header(field: &PlanField) -> bool {
     let plain = field.scalar.meaning == Meaning::Plain && field.repeat.is_none();
     let unsigned = field.number.is_some_and(|n| n.sign == Sign::Unsigned);
     let spot = BITS.iter().find(|(known, ..)| *known == name);
-    plain && unsigned && spot.is_some_and(|(_, at, width)| field.spot == Spot::At(*at) && bits == *width)
+    plain
+        && unsigned
+        && spot.is_some_and(|(_, at, width)| field.spot == Spot::At(*at) && bits == *width)
 }
 
 /// Labels as the lake spells them, one number each.
@@ -246,7 +249,10 @@ fn enumeration(meaning: &Meaning) -> Vec<(i64, String)> {
 
 /// What could be the axis, with the lines that make it one.
 fn clocks(definition: &Definition) -> Vec<String> {
-    let instants = definition.columns.iter().filter(|c| c.kind == ColumnType::Timestamp);
+    let instants = definition
+        .columns
+        .iter()
+        .filter(|c| c.kind == ColumnType::Timestamp);
     let declared = instants.map(|column| {
         format!(
             "{:?} of stream {:?} is a time: to order rows by it, add [time] axis = \"absolute\", code = \"iso\", columns = [{:?}]",

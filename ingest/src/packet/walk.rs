@@ -303,7 +303,11 @@ impl<R: Read> Window<R> {
         self.offset += self.at as u64;
         self.at = 0;
         let room = (WINDOW_BYTES - self.bytes.len()) as u64;
-        let read = self.reader.by_ref().take(room).read_to_end(&mut self.bytes)?;
+        let read = self
+            .reader
+            .by_ref()
+            .take(room)
+            .read_to_end(&mut self.bytes)?;
         self.is_complete = (read as u64) < room;
         Ok(())
     }

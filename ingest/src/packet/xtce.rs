@@ -22,7 +22,6 @@ mod element;
 mod systems;
 mod types;
 
-
 use std::collections::BTreeMap;
 
 use downlake_lake::{Error, Result};
@@ -42,9 +41,10 @@ use systems::{Named, Systems};
 pub fn read(bytes: &[u8], file: &str, root: Option<&str>) -> Result<PacketDefinition> {
     let document = element::parse(bytes, file)?;
     if document.name != "SpaceSystem" {
-        return Err(document
-            .place
-            .refuse(format!("the root element is {:?}, not SpaceSystem", document.name)));
+        return Err(document.place.refuse(format!(
+            "the root element is {:?}, not SpaceSystem",
+            document.name
+        )));
     }
     let mut notices = Notices::default();
     let systems = Systems::collect(&document, &mut notices)?;
@@ -155,10 +155,13 @@ impl Notices {
     }
 
     fn lines(self) -> Vec<String> {
-        let kinds = self.kinds.into_iter().map(|(kind, (place, count))| match count {
-            1 => format!("{place}: {kind}"),
-            _ => format!("{place} and {} more: {kind}", count - 1),
-        });
+        let kinds = self
+            .kinds
+            .into_iter()
+            .map(|(kind, (place, count))| match count {
+                1 => format!("{place}: {kind}"),
+                _ => format!("{place} and {} more: {kind}", count - 1),
+            });
         kinds.chain(self.others).collect()
     }
 }

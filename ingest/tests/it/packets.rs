@@ -122,16 +122,27 @@ fn simulated_mission_by_its_csv() {
         return;
     }
     let cases: [(u16, &str, Expect); 3] = [
-        (35, "SSAT1_2015-180-00-00-00_2015-180-01-59-59_35_1_sim.tlm", expect![[""]]),
-        (251, "SSAT1_2015-180-00-00-00_2015-180-01-59-59_251_1_sim.tlm", expect![[""]]),
-        (895, "SSAT1_2015-180-00-00-00_2015-180-01-59-56_895_1_sim.tlm", expect![[""]]),
+        (
+            35,
+            "SSAT1_2015-180-00-00-00_2015-180-01-59-59_35_1_sim.tlm",
+            expect![[""]],
+        ),
+        (
+            251,
+            "SSAT1_2015-180-00-00-00_2015-180-01-59-59_251_1_sim.tlm",
+            expect![[""]],
+        ),
+        (
+            895,
+            "SSAT1_2015-180-00-00-00_2015-180-01-59-56_895_1_sim.tlm",
+            expect![[""]],
+        ),
     ];
     for (apid, file, expected) in cases {
         let folder = format!("packets/hs/apid{apid:03}");
         let path = data(&format!("{folder}/defs.csv")).expect("test data");
         let bytes = std::fs::read(path).expect("a definition");
-        let definition =
-            ccsdspy::read(&bytes, "defs.csv", "sim", None).expect("a good definition");
+        let definition = ccsdspy::read(&bytes, "defs.csv", "sim", None).expect("a good definition");
         let decoded = Decoded::of(&definition, &format!("{folder}/{file}"));
         let values = compared(&decoded, apid, &format!("{folder}/expected.parquet"));
         let summary = format!("{}{values}\n", decoded.summary());

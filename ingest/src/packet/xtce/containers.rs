@@ -53,7 +53,10 @@ pub(super) fn root(
     if let Some(asked) = asked {
         return Ok(asked.to_owned());
     }
-    let bases: HashSet<&str> = containers.iter().filter_map(|c| c.base.as_deref()).collect();
+    let bases: HashSet<&str> = containers
+        .iter()
+        .filter_map(|c| c.base.as_deref())
+        .collect();
     let included: HashSet<&str> = containers
         .iter()
         .flat_map(|c| &c.entries)
@@ -64,8 +67,7 @@ pub(super) fn root(
         .collect();
     let first = |container: &&Container| container.base.is_none();
     let firsts = containers.iter().filter(first);
-    let (parents, others): (Vec<_>, Vec<_>) =
-        firsts.partition(|c| bases.contains(c.name.as_str()));
+    let (parents, others): (Vec<_>, Vec<_>) = firsts.partition(|c| bases.contains(c.name.as_str()));
     let alone: Vec<_> = others
         .into_iter()
         .filter(|c| !included.contains(c.name.as_str()))
@@ -165,13 +167,11 @@ fn location(element: &Element) -> Result<Location> {
     element.only(&["referenceLocation"], &["FixedValue"])?;
     let value = element.need_child("FixedValue")?;
     match element.attribute("referenceLocation") {
-        None | Some("previousEntry") => {
-            Ok(Location::AfterPrevious(whole(value, value.text())?))
-        }
+        None | Some("previousEntry") => Ok(Location::AfterPrevious(whole(value, value.text())?)),
         Some("containerStart") => Ok(Location::FromStart(whole(value, value.text())?)),
-        Some(other) => Err(element.refuse(format!(
-            "has referenceLocation={other:?}: not implemented"
-        ))),
+        Some(other) => {
+            Err(element.refuse(format!("has referenceLocation={other:?}: not implemented")))
+        }
     }
 }
 
@@ -204,7 +204,7 @@ fn expression(scope: &mut Scope, element: &Element, depth: usize) -> Result<Cond
     if depth > MAX_EXPRESSION_DEPTH {
         return Err(element.refuse("is nested too deeply"));
     }
-    let mut parts = |scope: &mut Scope| {
+    let parts = |scope: &mut Scope| {
         let parts = element.children.iter();
         let parts = parts.map(|part| expression(scope, part, depth + 1));
         parts.collect::<Result<Vec<_>>>()
@@ -218,7 +218,10 @@ fn expression(scope: &mut Scope, element: &Element, depth: usize) -> Result<Cond
 }
 
 fn condition(scope: &mut Scope, element: &Element) -> Result<Condition> {
-    element.only(&[], &["ParameterInstanceRef", "ComparisonOperator", "Value"])?;
+    element.only(
+        &[],
+        &["ParameterInstanceRef", "ComparisonOperator", "Value"],
+    )?;
     let reference = element.need_child("ParameterInstanceRef")?;
     reference.only(&["parameterRef", "instance", "useCalibratedValue"], &[])?;
     let operator = element.need_child("ComparisonOperator")?;
@@ -269,9 +272,7 @@ fn compare(
         Some(Meaning::Labels(_)) if use_calibrated => {
             labelled(reference, parameter, *operator, value)
         }
-        Some(Meaning::Boolean) if use_calibrated => {
-            truth(reference, parameter, *operator, value)
-        }
+        Some(Meaning::Boolean) if use_calibrated => truth(reference, parameter, *operator, value),
         Some(Meaning::Polynomial(_) | Meaning::Instant(_)) if use_calibrated => Err(reference
             .refuse(format!(
                 "compares the calibrated value of {:?}: not implemented",
@@ -370,8 +371,6 @@ impl Scope<'_> {
         let reference = element.need("containerRef")?;
         self.systems
             .container_name(self.system, reference)
-            .ok_or_else(|| {
-                element.refuse(format!("names {reference:?}, which is no container"))
-            })
+            .ok_or_else(|| element.refuse(format!("names {reference:?}, which is no container")))
     }
 }

@@ -66,9 +66,9 @@ impl Element {
             None => Ok(default),
             Some("true" | "1") => Ok(true),
             Some("false" | "0") => Ok(false),
-            Some(other) => Err(self.refuse(format!(
-                "has {name}={other:?}: expected true or false"
-            ))),
+            Some(other) => {
+                Err(self.refuse(format!("has {name}={other:?}: expected true or false")))
+            }
         }
     }
 
@@ -175,7 +175,9 @@ impl Document {
     fn count(&mut self, bytes: &[u8], to: usize) {
         let passed = bytes.get(self.counted..to).unwrap_or_default();
         let lines = memchr::memchr_iter(b'\n', passed).count();
-        self.line = self.line.saturating_add(u32::try_from(lines).unwrap_or(u32::MAX));
+        self.line = self
+            .line
+            .saturating_add(u32::try_from(lines).unwrap_or(u32::MAX));
         self.counted = self.counted.max(to);
     }
 
@@ -191,9 +193,9 @@ impl Document {
             match event {
                 Event::Start(start) => {
                     if open.len() == MAX_DEPTH {
-                        return Err(self.place().refuse(format!(
-                            "elements are nested deeper than {MAX_DEPTH}"
-                        )));
+                        return Err(self
+                            .place()
+                            .refuse(format!("elements are nested deeper than {MAX_DEPTH}")));
                     }
                     open.push(self.element(&start)?);
                 }
@@ -257,12 +259,11 @@ impl Document {
         })
     }
 
-    fn reference(
-        &self,
-        open: &mut [Element],
-        name: &quick_xml::events::BytesRef,
-    ) -> Result<()> {
-        let unknown = || self.place().refuse("an entity that XML itself does not define");
+    fn reference(&self, open: &mut [Element], name: &quick_xml::events::BytesRef) -> Result<()> {
+        let unknown = || {
+            self.place()
+                .refuse("an entity that XML itself does not define")
+        };
         let character = match name.resolve_char_ref().map_err(|_| unknown())? {
             Some(character) => character,
             None => match &**name {

@@ -148,7 +148,11 @@ impl<'a> Systems<'a> {
                 }
                 "ContainerSet" => {
                     set.only(&[], &["SequenceContainer"])?;
-                    for child in set.children.iter().filter(|c| c.name == "SequenceContainer") {
+                    for child in set
+                        .children
+                        .iter()
+                        .filter(|c| c.name == "SequenceContainer")
+                    {
                         self.containers.push(named(child, path)?);
                     }
                 }

@@ -75,7 +75,9 @@ fn aggregate(
     notices: &mut Notices,
     depth: usize,
 ) -> Result<Shape> {
-    named.element.only(&["name", "initialValue"], &["MemberList"])?;
+    named
+        .element
+        .only(&["name", "initialValue"], &["MemberList"])?;
     let list = named.element.need_child("MemberList")?;
     list.only(&[], &["Member"])?;
     let member = |member: &Element| {
@@ -83,19 +85,23 @@ fn aggregate(
         let reference = member.need("typeRef")?;
         Ok(Member {
             name: member.need("name")?.to_owned(),
-            shape: shape(systems, &named.system, reference, member, notices, depth + 1)?,
+            shape: shape(
+                systems,
+                &named.system,
+                reference,
+                member,
+                notices,
+                depth + 1,
+            )?,
         })
     };
     let members = list.children.iter().filter(|c| c.name == "Member");
-    Ok(Shape::Aggregate(members.map(member).collect::<Result<_>>()?))
+    Ok(Shape::Aggregate(
+        members.map(member).collect::<Result<_>>()?,
+    ))
 }
 
-fn array(
-    systems: &Systems,
-    named: &Named,
-    notices: &mut Notices,
-    depth: usize,
-) -> Result<Shape> {
+fn array(systems: &Systems, named: &Named, notices: &mut Notices, depth: usize) -> Result<Shape> {
     let element = named.element;
     element.only(
         &["name", "arrayTypeRef", "numberOfDimensions", "initialValue"],
@@ -112,7 +118,14 @@ fn array(
     let count = end.checked_sub(start).and_then(|last| last.checked_add(1));
     let count = count.ok_or_else(|| dimension.refuse("ends before it starts"))?;
     let reference = element.need("arrayTypeRef")?;
-    let of = shape(systems, &named.system, reference, element, notices, depth + 1)?;
+    let of = shape(
+        systems,
+        &named.system,
+        reference,
+        element,
+        notices,
+        depth + 1,
+    )?;
     Ok(Shape::Array {
         element: Box::new(of),
         count,
@@ -122,8 +135,11 @@ fn array(
 fn scalar(systems: &Systems, named: &Named, notices: &mut Notices) -> Result<Scalar> {
     let element = named.element;
     let own: &[&str] = match element.name.as_str() {
-        "IntegerParameterType" | "FloatParameterType" | "StringParameterType"
-        | "BinaryParameterType" | "BooleanParameterType" => &[],
+        "IntegerParameterType"
+        | "FloatParameterType"
+        | "StringParameterType"
+        | "BinaryParameterType"
+        | "BooleanParameterType" => &[],
         "EnumeratedParameterType" => &["EnumerationList"],
         "AbsoluteTimeParameterType" => &["Encoding", "ReferenceTime"],
         _ => return Err(element.refuse("is not implemented")),
@@ -219,13 +235,20 @@ fn unit(element: &Element) -> Result<Option<String>> {
         for (attribute, before, after) in [("factor", "", "*"), ("power", "^", "")] {
             match unit.attribute(attribute) {
                 None | Some("1" | "1.0") => {}
-                Some(value) if attribute == "factor" => text = format!("{before}{value}{after}{text}"),
+                Some(value) if attribute == "factor" => {
+                    text = format!("{before}{value}{after}{text}")
+                }
                 Some(value) => text = format!("{text}{before}{value}{after}"),
             }
         }
         text
     };
-    let units: Vec<String> = set.children.iter().map(unit).filter(|u| !u.is_empty()).collect();
+    let units: Vec<String> = set
+        .children
+        .iter()
+        .map(unit)
+        .filter(|u| !u.is_empty())
+        .collect();
     Ok(Some(units.join("*")).filter(|units| !units.is_empty()))
 }
 
@@ -362,11 +385,7 @@ fn text(systems: &Systems, named: &Named, element: &Element) -> Result<Encoded> 
     Ok((encoding, None))
 }
 
-fn variable(
-    systems: &Systems,
-    named: &Named,
-    size: &Element,
-) -> Result<(Extent, Option<Ending>)> {
+fn variable(systems: &Systems, named: &Named, size: &Element) -> Result<(Extent, Option<Ending>)> {
     size.only(
         &["maxSizeInBits"],
         &["DynamicValue", "TerminationChar", "LeadingSize"],
@@ -400,10 +419,13 @@ fn ending(size: &Element) -> Result<Option<Ending>> {
 
 fn bytes_of_hex(text: &str) -> Option<Vec<u8>> {
     let digits: Option<Vec<u32>> = text.chars().map(|c| c.to_digit(16)).collect();
-    let pairs = digits?.chunks(2).map(|two| match two {
-        [high, low] => u8::try_from(high * 16 + low).ok(),
-        _ => None,
-    }).collect::<Option<Vec<u8>>>();
+    let pairs = digits?
+        .chunks(2)
+        .map(|two| match two {
+            [high, low] => u8::try_from(high * 16 + low).ok(),
+            _ => None,
+        })
+        .collect::<Option<Vec<u8>>>();
     pairs.filter(|bytes| !bytes.is_empty())
 }
 
@@ -437,8 +459,12 @@ fn dynamic(systems: &Systems, named: &Named, element: &Element) -> Result<Extent
     let (mut slope, mut intercept) = (1, 0);
     if let Some(adjustment) = element.child("LinearAdjustment")? {
         adjustment.only(&["slope", "intercept"], &[])?;
-        slope = adjustment.attribute("slope").map_or(Ok(1), |t| integral(adjustment, t))?;
-        intercept = adjustment.attribute("intercept").map_or(Ok(0), |t| integral(adjustment, t))?;
+        slope = adjustment
+            .attribute("slope")
+            .map_or(Ok(1), |t| integral(adjustment, t))?;
+        intercept = adjustment
+            .attribute("intercept")
+            .map_or(Ok(0), |t| integral(adjustment, t))?;
     }
     Ok(Extent::Dynamic {
         parameter,
@@ -450,7 +476,10 @@ fn dynamic(systems: &Systems, named: &Named, element: &Element) -> Result<Extent
 /// A number that is whole though it may be spelled `8.0`.
 fn integral(element: &Element, text: &str) -> Result<i64> {
     let whole_part = text.trim_end_matches('0').strip_suffix('.');
-    whole(element, whole_part.filter(|_| text.contains('.')).unwrap_or(text))
+    whole(
+        element,
+        whole_part.filter(|_| text.contains('.')).unwrap_or(text),
+    )
 }
 
 /// Whether the engineering value of a parameter is another than the raw one.

@@ -23,8 +23,7 @@ fn xtce_text(types: &str, parameters: &str, containers: &str) -> String {
     )
 }
 
-const U8: &str =
-    "<IntegerParameterType name=\"u8\"><IntegerDataEncoding sizeInBits=\"8\"/></IntegerParameterType>";
+const U8: &str = "<IntegerParameterType name=\"u8\"><IntegerDataEncoding sizeInBits=\"8\"/></IntegerParameterType>";
 const P: &str = "<Parameter name=\"P\" parameterTypeRef=\"u8\"/>";
 const R: &str = "<SequenceContainer name=\"R\"><EntryList><ParameterRefEntry parameterRef=\"P\"/></EntryList></SequenceContainer>";
 
@@ -51,7 +50,11 @@ fn with_entry(entry: &str) -> String {
     let containers = format!(
         "<SequenceContainer name=\"R\"><EntryList><ParameterRefEntry parameterRef=\"P\"/>\n{entry}</EntryList></SequenceContainer>"
     );
-    xtce_text(U8, &format!("{P}<Parameter name=\"Q\" parameterTypeRef=\"u8\"/>"), &containers)
+    xtce_text(
+        U8,
+        &format!("{P}<Parameter name=\"Q\" parameterTypeRef=\"u8\"/>"),
+        &containers,
+    )
 }
 
 /// A container that inherits from R under this criterion.
@@ -72,7 +75,8 @@ fn compiled(read: downlake_lake::Result<PacketDefinition>) -> String {
 
 #[test]
 fn xtce_that_is_not_implemented_is_refused_with_its_line() {
-    let laughs = "<!DOCTYPE s [<!ENTITY a \"aaaa\"><!ENTITY b \"&a;&a;&a;\">]><SpaceSystem name=\"&b;\"/>";
+    let laughs =
+        "<!DOCTYPE s [<!ENTITY a \"aaaa\"><!ENTITY b \"&a;&a;&a;\">]><SpaceSystem name=\"&b;\"/>";
     let deep = format!("{}{}", "<a>".repeat(100), "</a>".repeat(100));
     let text = |size: &str| {
         with_type(&format!(
@@ -85,78 +89,248 @@ fn xtce_that_is_not_implemented_is_refused_with_its_line() {
         ))
     };
     let later = xtce_text(
-        &format!("{U8}<BinaryParameterType name=\"b\"><BinaryDataEncoding><SizeInBits><DynamicValue><ParameterInstanceRef parameterRef=\"P\"/></DynamicValue></SizeInBits></BinaryDataEncoding></BinaryParameterType>"),
+        &format!(
+            "{U8}<BinaryParameterType name=\"b\"><BinaryDataEncoding><SizeInBits><DynamicValue><ParameterInstanceRef parameterRef=\"P\"/></DynamicValue></SizeInBits></BinaryDataEncoding></BinaryParameterType>"
+        ),
         &format!("{P}<Parameter name=\"B\" parameterTypeRef=\"b\"/>"),
         "<SequenceContainer name=\"R\"><EntryList><ParameterRefEntry parameterRef=\"B\"/><ParameterRefEntry parameterRef=\"P\"/></EntryList></SequenceContainer>",
     );
     let location = |attributes: &str, value: &str| {
-        with_entry(&format!("<ParameterRefEntry parameterRef=\"Q\"><LocationInContainerInBits {attributes}><FixedValue>{value}</FixedValue></LocationInContainerInBits></ParameterRefEntry>"))
+        with_entry(&format!(
+            "<ParameterRefEntry parameterRef=\"Q\"><LocationInContainerInBits {attributes}><FixedValue>{value}</FixedValue></LocationInContainerInBits></ParameterRefEntry>"
+        ))
     };
     let time = |attributes: &str, epoch: &str| {
-        with_type(&format!("<AbsoluteTimeParameterType><Encoding {attributes}><IntegerDataEncoding sizeInBits=\"32\"/></Encoding><ReferenceTime><Epoch>{epoch}</Epoch></ReferenceTime></AbsoluteTimeParameterType>"))
+        with_type(&format!(
+            "<AbsoluteTimeParameterType><Encoding {attributes}><IntegerDataEncoding sizeInBits=\"32\"/></Encoding><ReferenceTime><Epoch>{epoch}</Epoch></ReferenceTime></AbsoluteTimeParameterType>"
+        ))
     };
     let cases = [
         ("good", with_entry("")),
         ("not XML", "<SpaceSystem name=\"S\"><a></b>".to_owned()),
         ("cut", "<SpaceSystem name=\"S\">".to_owned()),
-        ("two roots", "<SpaceSystem name=\"S\"/><SpaceSystem name=\"T\"/>".to_owned()),
+        (
+            "two roots",
+            "<SpaceSystem name=\"S\"/><SpaceSystem name=\"T\"/>".to_owned(),
+        ),
         ("laughs", laughs.to_owned()),
         ("deep", deep),
         ("other root", "<html/>".to_owned()),
         ("no containers", xtce_text(U8, P, "")),
         ("zero bits", with_integer("sizeInBits=\"0\"", "")),
         ("65 bits", with_integer("sizeInBits=\"65\"", "")),
-        ("BCD", with_integer("sizeInBits=\"8\" encoding=\"packedBCD\"", "")),
-        ("odd little endian", with_integer("sizeInBits=\"12\" byteOrder=\"leastSignificantByteFirst\"", "")),
-        ("bit order", with_integer("sizeInBits=\"8\" bitOrder=\"leastSignificantBitFirst\"", "")),
-        ("unknown attribute", with_integer("sizeInBits=\"8\" parity=\"even\"", "")),
-        ("spline", with_integer("sizeInBits=\"8\"", "<DefaultCalibrator><SplineCalibrator/></DefaultCalibrator>")),
-        ("context calibrators", with_integer("sizeInBits=\"8\"", "<ContextCalibratorList/>")),
-        ("negative exponent", with_integer("sizeInBits=\"8\"", "<DefaultCalibrator><PolynomialCalibrator><Term coefficient=\"1\" exponent=\"-1\"/></PolynomialCalibrator></DefaultCalibrator>")),
-        ("no encoding", with_type("<IntegerParameterType></IntegerParameterType>")),
-        ("MIL-1750A", with_type("<FloatParameterType><FloatDataEncoding sizeInBits=\"32\" encoding=\"MILSTD_1750A\"/></FloatParameterType>")),
-        ("float of 24 bits", with_type("<FloatParameterType><FloatDataEncoding sizeInBits=\"24\"/></FloatParameterType>")),
-        ("relative time", with_type("<RelativeTimeParameterType></RelativeTimeParameterType>")),
-        ("UTF-16", with_type("<StringParameterType><StringDataEncoding encoding=\"UTF-16\"><SizeInBits><Fixed><FixedValue>16</FixedValue></Fixed></SizeInBits></StringDataEncoding></StringParameterType>")),
-        ("zero text", text("<SizeInBits><Fixed><FixedValue>0</FixedValue></Fixed></SizeInBits>")),
+        (
+            "BCD",
+            with_integer("sizeInBits=\"8\" encoding=\"packedBCD\"", ""),
+        ),
+        (
+            "odd little endian",
+            with_integer(
+                "sizeInBits=\"12\" byteOrder=\"leastSignificantByteFirst\"",
+                "",
+            ),
+        ),
+        (
+            "bit order",
+            with_integer("sizeInBits=\"8\" bitOrder=\"leastSignificantBitFirst\"", ""),
+        ),
+        (
+            "unknown attribute",
+            with_integer("sizeInBits=\"8\" parity=\"even\"", ""),
+        ),
+        (
+            "spline",
+            with_integer(
+                "sizeInBits=\"8\"",
+                "<DefaultCalibrator><SplineCalibrator/></DefaultCalibrator>",
+            ),
+        ),
+        (
+            "context calibrators",
+            with_integer("sizeInBits=\"8\"", "<ContextCalibratorList/>"),
+        ),
+        (
+            "negative exponent",
+            with_integer(
+                "sizeInBits=\"8\"",
+                "<DefaultCalibrator><PolynomialCalibrator><Term coefficient=\"1\" exponent=\"-1\"/></PolynomialCalibrator></DefaultCalibrator>",
+            ),
+        ),
+        (
+            "no encoding",
+            with_type("<IntegerParameterType></IntegerParameterType>"),
+        ),
+        (
+            "MIL-1750A",
+            with_type(
+                "<FloatParameterType><FloatDataEncoding sizeInBits=\"32\" encoding=\"MILSTD_1750A\"/></FloatParameterType>",
+            ),
+        ),
+        (
+            "float of 24 bits",
+            with_type(
+                "<FloatParameterType><FloatDataEncoding sizeInBits=\"24\"/></FloatParameterType>",
+            ),
+        ),
+        (
+            "relative time",
+            with_type("<RelativeTimeParameterType></RelativeTimeParameterType>"),
+        ),
+        (
+            "UTF-16",
+            with_type(
+                "<StringParameterType><StringDataEncoding encoding=\"UTF-16\"><SizeInBits><Fixed><FixedValue>16</FixedValue></Fixed></SizeInBits></StringDataEncoding></StringParameterType>",
+            ),
+        ),
+        (
+            "zero text",
+            text("<SizeInBits><Fixed><FixedValue>0</FixedValue></Fixed></SizeInBits>"),
+        ),
         ("endless text", text("<Variable maxSizeInBits=\"64\"/>")),
-        ("bad terminator", text("<SizeInBits><TerminationChar>0</TerminationChar></SizeInBits>")),
+        (
+            "bad terminator",
+            text("<SizeInBits><TerminationChar>0</TerminationChar></SizeInBits>"),
+        ),
         ("bytes of 12 bits", binary("<FixedValue>12</FixedValue>")),
         ("zero bytes", binary("<FixedValue>0</FixedValue>")),
-        ("dangling length", binary("<DynamicValue><ParameterInstanceRef parameterRef=\"X\"/></DynamicValue>")),
-        ("half a byte each", binary("<DynamicValue><ParameterInstanceRef parameterRef=\"P\"/><LinearAdjustment slope=\"0.5\"/></DynamicValue>")),
+        (
+            "dangling length",
+            binary("<DynamicValue><ParameterInstanceRef parameterRef=\"X\"/></DynamicValue>"),
+        ),
+        (
+            "half a byte each",
+            binary(
+                "<DynamicValue><ParameterInstanceRef parameterRef=\"P\"/><LinearAdjustment slope=\"0.5\"/></DynamicValue>",
+            ),
+        ),
         ("lookup length", binary("<DiscreteLookupList/>")),
         ("length comes later", later),
-        ("array in steps", with_type("<ArrayParameterType arrayTypeRef=\"u8\"><DimensionList><Dimension><StartingIndex><DynamicValue/></StartingIndex><EndingIndex><FixedValue>3</FixedValue></EndingIndex></Dimension></DimensionList></ArrayParameterType>")),
-        ("two dimensions", with_type("<ArrayParameterType arrayTypeRef=\"u8\"><DimensionList><Dimension/><Dimension/></DimensionList></ArrayParameterType>")),
-        ("array of itself", with_type("<ArrayParameterType arrayTypeRef=\"t\"><DimensionList><Dimension><StartingIndex><FixedValue>0</FixedValue></StartingIndex><EndingIndex><FixedValue>3</FixedValue></EndingIndex></Dimension></DimensionList></ArrayParameterType>")),
-        ("huge array", with_type("<ArrayParameterType arrayTypeRef=\"u8\"><DimensionList><Dimension><StartingIndex><FixedValue>0</FixedValue></StartingIndex><EndingIndex><FixedValue>4294967294</FixedValue></EndingIndex></Dimension></DimensionList></ArrayParameterType>")),
-        ("two labels", with_type("<EnumeratedParameterType><IntegerDataEncoding/><EnumerationList><Enumeration value=\"1\" maxValue=\"3\" label=\"a\"/><Enumeration value=\"2\" label=\"b\"/></EnumerationList></EnumeratedParameterType>")),
+        (
+            "array in steps",
+            with_type(
+                "<ArrayParameterType arrayTypeRef=\"u8\"><DimensionList><Dimension><StartingIndex><DynamicValue/></StartingIndex><EndingIndex><FixedValue>3</FixedValue></EndingIndex></Dimension></DimensionList></ArrayParameterType>",
+            ),
+        ),
+        (
+            "two dimensions",
+            with_type(
+                "<ArrayParameterType arrayTypeRef=\"u8\"><DimensionList><Dimension/><Dimension/></DimensionList></ArrayParameterType>",
+            ),
+        ),
+        (
+            "array of itself",
+            with_type(
+                "<ArrayParameterType arrayTypeRef=\"t\"><DimensionList><Dimension><StartingIndex><FixedValue>0</FixedValue></StartingIndex><EndingIndex><FixedValue>3</FixedValue></EndingIndex></Dimension></DimensionList></ArrayParameterType>",
+            ),
+        ),
+        (
+            "huge array",
+            with_type(
+                "<ArrayParameterType arrayTypeRef=\"u8\"><DimensionList><Dimension><StartingIndex><FixedValue>0</FixedValue></StartingIndex><EndingIndex><FixedValue>4294967294</FixedValue></EndingIndex></Dimension></DimensionList></ArrayParameterType>",
+            ),
+        ),
+        (
+            "two labels",
+            with_type(
+                "<EnumeratedParameterType><IntegerDataEncoding/><EnumerationList><Enumeration value=\"1\" maxValue=\"3\" label=\"a\"/><Enumeration value=\"2\" label=\"b\"/></EnumerationList></EnumeratedParameterType>",
+            ),
+        ),
         ("inexact clock", time("scale=\"0.3\"", "TAI")),
         ("clock offset", time("offset=\"5\"", "TAI")),
         ("unclear epoch", time("", "J2000")),
-        ("repeat", with_entry("<ParameterRefEntry parameterRef=\"Q\"><RepeatEntry><Count><FixedValue>2</FixedValue></Count></RepeatEntry></ParameterRefEntry>")),
-        ("segment", with_entry("<ParameterSegmentRefEntry parameterRef=\"Q\" sizeInBits=\"4\"/>")),
-        ("twice", with_entry("<ParameterRefEntry parameterRef=\"P\"/>")),
-        ("dangling parameter", with_entry("<ParameterRefEntry parameterRef=\"PP\"/>")),
-        ("from the end", location("referenceLocation=\"containerEnd\"", "8")),
+        (
+            "repeat",
+            with_entry(
+                "<ParameterRefEntry parameterRef=\"Q\"><RepeatEntry><Count><FixedValue>2</FixedValue></Count></RepeatEntry></ParameterRefEntry>",
+            ),
+        ),
+        (
+            "segment",
+            with_entry("<ParameterSegmentRefEntry parameterRef=\"Q\" sizeInBits=\"4\"/>"),
+        ),
+        (
+            "twice",
+            with_entry("<ParameterRefEntry parameterRef=\"P\"/>"),
+        ),
+        (
+            "dangling parameter",
+            with_entry("<ParameterRefEntry parameterRef=\"PP\"/>"),
+        ),
+        (
+            "from the end",
+            location("referenceLocation=\"containerEnd\"", "8"),
+        ),
         ("before the start", location("", "-16")),
-        ("beyond every packet", location("referenceLocation=\"containerStart\"", "600000")),
-        ("includes itself", with_entry("<ContainerRefEntry containerRef=\"R\"/>")),
-        ("inherits from itself", xtce_text(U8, P, "<SequenceContainer name=\"A\"><EntryList/><BaseContainer containerRef=\"B\"/></SequenceContainer><SequenceContainer name=\"B\"><EntryList/><BaseContainer containerRef=\"A\"/></SequenceContainer>")),
-        ("no base", xtce_text(U8, P, "<SequenceContainer name=\"A\"><EntryList/><BaseContainer containerRef=\"B\"/></SequenceContainer>")),
-        ("two beginnings", xtce_text(U8, P, &format!("{R}{}", R.replace("\"R\"", "\"T\"")))),
-        ("duplicate parameter", xtce_text(U8, &format!("{P}\n{P}"), R)),
+        (
+            "beyond every packet",
+            location("referenceLocation=\"containerStart\"", "600000"),
+        ),
+        (
+            "includes itself",
+            with_entry("<ContainerRefEntry containerRef=\"R\"/>"),
+        ),
+        (
+            "inherits from itself",
+            xtce_text(
+                U8,
+                P,
+                "<SequenceContainer name=\"A\"><EntryList/><BaseContainer containerRef=\"B\"/></SequenceContainer><SequenceContainer name=\"B\"><EntryList/><BaseContainer containerRef=\"A\"/></SequenceContainer>",
+            ),
+        ),
+        (
+            "no base",
+            xtce_text(
+                U8,
+                P,
+                "<SequenceContainer name=\"A\"><EntryList/><BaseContainer containerRef=\"B\"/></SequenceContainer>",
+            ),
+        ),
+        (
+            "two beginnings",
+            xtce_text(U8, P, &format!("{R}{}", R.replace("\"R\"", "\"T\""))),
+        ),
+        (
+            "duplicate parameter",
+            xtce_text(U8, &format!("{P}\n{P}"), R),
+        ),
         ("duplicate type", xtce_text(&format!("{U8}\n{U8}"), P, R)),
-        ("duplicate container", xtce_text(U8, P, &format!("{R}\n{R}"))),
-        ("container size", xtce_text(U8, P, &R.replace("<EntryList>", "<BinaryEncoding/><EntryList>"))),
-        ("next container", with_criterion("<NextContainer containerRef=\"R\"/>")),
-        ("another instance", with_criterion("<Comparison parameterRef=\"P\" value=\"1\" instance=\"-1\"/>")),
-        ("no number", with_criterion("<Comparison parameterRef=\"P\" value=\"1.5\"/>")),
-        ("no operator", with_criterion("<Comparison parameterRef=\"P\" value=\"1\" comparisonOperator=\"~\"/>")),
+        (
+            "duplicate container",
+            xtce_text(U8, P, &format!("{R}\n{R}")),
+        ),
+        (
+            "container size",
+            xtce_text(
+                U8,
+                P,
+                &R.replace("<EntryList>", "<BinaryEncoding/><EntryList>"),
+            ),
+        ),
+        (
+            "next container",
+            with_criterion("<NextContainer containerRef=\"R\"/>"),
+        ),
+        (
+            "another instance",
+            with_criterion("<Comparison parameterRef=\"P\" value=\"1\" instance=\"-1\"/>"),
+        ),
+        (
+            "no number",
+            with_criterion("<Comparison parameterRef=\"P\" value=\"1.5\"/>"),
+        ),
+        (
+            "no operator",
+            with_criterion("<Comparison parameterRef=\"P\" value=\"1\" comparisonOperator=\"~\"/>"),
+        ),
         ("algorithm", with_criterion("<CustomAlgorithm name=\"x\"/>")),
-        ("dangling criterion", with_criterion("<Comparison parameterRef=\"X\" value=\"1\"/>")),
-        ("good criterion", with_criterion("<Comparison parameterRef=\"P\" value=\"0x10\"/>")),
+        (
+            "dangling criterion",
+            with_criterion("<Comparison parameterRef=\"X\" value=\"1\"/>"),
+        ),
+        (
+            "good criterion",
+            with_criterion("<Comparison parameterRef=\"P\" value=\"0x10\"/>"),
+        ),
     ];
     let mut out = String::new();
     for (name, text) in &cases {
@@ -184,8 +358,14 @@ fn csv_that_is_not_implemented_is_refused_with_its_line() {
         ("two dimensions", format!("{head}\na,\"uint(2, 2)\",8\n")),
         ("array", format!("{head}\na,uint(3),8\n")),
         ("twice", format!("{head}\na,uint,8\na,uint,8\n")),
-        ("calibration", format!("{head},calibration\na,uint,8,sqrt\n")),
-        ("mixed offsets", format!("{head},bit_offset\na,uint,8,0\nb,uint,8,\n")),
+        (
+            "calibration",
+            format!("{head},calibration\na,uint,8,sqrt\n"),
+        ),
+        (
+            "mixed offsets",
+            format!("{head},bit_offset\na,uint,8,0\nb,uint,8,\n"),
+        ),
         ("names collide", format!("{head}\nA b,uint,8\na_b,uint,8\n")),
     ];
     let mut out = String::new();
@@ -202,14 +382,38 @@ fn toml_that_says_nothing_is_refused_with_its_line() {
         ("not TOML", "packets = "),
         ("no root", "packets = \"p\"\n"),
         ("unknown key", "packets = \"p\"\nroot = \"r\"\ncolour = 1\n"),
-        ("no such root", "packets = \"p\"\nroot = \"r\"\n[[container]]\nname = \"s\"\nentries = []\n"),
-        ("unknown type", "packets = \"p\"\nroot = \"r\"\n\n[[parameter]]\nname = \"a\"\ntype = \"x8\"\n"),
-        ("no type", "packets = \"p\"\nroot = \"r\"\n[[parameter]]\nname = \"a\"\n"),
-        ("key of another type", "packets = \"p\"\nroot = \"r\"\n[[parameter]]\nname = \"a\"\ntype = \"u8\"\nbits = 8\n"),
-        ("two meanings", "packets = \"p\"\nroot = \"r\"\n[[parameter]]\nname = \"a\"\ntype = \"u8\"\nboolean = true\npolynomial = [[1.0, 2]]\n"),
-        ("two places", "packets = \"p\"\nroot = \"r\"\n[[container]]\nname = \"r\"\nentries = [{ parameter = \"a\", at = 1, after = 1 }]\n"),
-        ("half a condition", "packets = \"p\"\nroot = \"r\"\n[[container]]\nname = \"r\"\nwhen = { parameter = \"a\" }\nentries = []\n"),
-        ("empty", "packets = \"p\"\nroot = \"r\"\n[[container]]\nname = \"r\"\nentries = []\n"),
+        (
+            "no such root",
+            "packets = \"p\"\nroot = \"r\"\n[[container]]\nname = \"s\"\nentries = []\n",
+        ),
+        (
+            "unknown type",
+            "packets = \"p\"\nroot = \"r\"\n\n[[parameter]]\nname = \"a\"\ntype = \"x8\"\n",
+        ),
+        (
+            "no type",
+            "packets = \"p\"\nroot = \"r\"\n[[parameter]]\nname = \"a\"\n",
+        ),
+        (
+            "key of another type",
+            "packets = \"p\"\nroot = \"r\"\n[[parameter]]\nname = \"a\"\ntype = \"u8\"\nbits = 8\n",
+        ),
+        (
+            "two meanings",
+            "packets = \"p\"\nroot = \"r\"\n[[parameter]]\nname = \"a\"\ntype = \"u8\"\nboolean = true\npolynomial = [[1.0, 2]]\n",
+        ),
+        (
+            "two places",
+            "packets = \"p\"\nroot = \"r\"\n[[container]]\nname = \"r\"\nentries = [{ parameter = \"a\", at = 1, after = 1 }]\n",
+        ),
+        (
+            "half a condition",
+            "packets = \"p\"\nroot = \"r\"\n[[container]]\nname = \"r\"\nwhen = { parameter = \"a\" }\nentries = []\n",
+        ),
+        (
+            "empty",
+            "packets = \"p\"\nroot = \"r\"\n[[container]]\nname = \"r\"\nentries = []\n",
+        ),
     ];
     let mut out = String::new();
     for (name, text) in cases {
@@ -296,7 +500,9 @@ fn decode_all(definition: &PacketDefinition, stream: &[u8]) {
 fn fuzz(name: &str, mut run: impl FnMut(&mut Random)) {
     let seconds = std::env::var("DOWNLAKE_FUZZ_SECONDS").ok();
     let seconds = seconds.and_then(|s| s.parse().ok()).unwrap_or(1.0);
-    let seed = std::env::var("DOWNLAKE_FUZZ_SEED").ok().and_then(|s| s.parse().ok());
+    let seed = std::env::var("DOWNLAKE_FUZZ_SEED")
+        .ok()
+        .and_then(|s| s.parse().ok());
     let fresh = u64::from(std::process::id()).wrapping_mul(0x9e37_79b9);
     for seed in [1, seed.unwrap_or(fresh)] {
         let (mut random, start, mut executions) = (Random(seed), Instant::now(), 0u64);
@@ -320,7 +526,13 @@ fn broken_packets() {
         &[0x11; 64],
     ];
     let stream: Vec<u8> = (0..20u16)
-        .flat_map(|count| packet(7 + count % 2, count, bodies[usize::from(count) % bodies.len()]))
+        .flat_map(|count| {
+            packet(
+                7 + count % 2,
+                count,
+                bodies[usize::from(count) % bodies.len()],
+            )
+        })
         .collect();
     fuzz("packets", |random| {
         decode_all(&definition, &broken(&stream, random));
@@ -329,11 +541,18 @@ fn broken_packets() {
 
 #[test]
 fn broken_definitions() {
-    let stream: Vec<u8> = (0..4u16).flat_map(|count| packet(7, count, &[9; 12])).collect();
+    let stream: Vec<u8> = (0..4u16)
+        .flat_map(|count| packet(7, count, &[9; 12]))
+        .collect();
     let documents = [
         with_criterion("<Comparison parameterRef=\"P\" value=\"9\"/>"),
-        with_integer("sizeInBits=\"8\"", "<DefaultCalibrator><PolynomialCalibrator><Term coefficient=\"1.5\" exponent=\"2\"/></PolynomialCalibrator></DefaultCalibrator>"),
-        with_type("<StringParameterType><StringDataEncoding><Variable maxSizeInBits=\"64\"><TerminationChar>00</TerminationChar></Variable></StringDataEncoding></StringParameterType>"),
+        with_integer(
+            "sizeInBits=\"8\"",
+            "<DefaultCalibrator><PolynomialCalibrator><Term coefficient=\"1.5\" exponent=\"2\"/></PolynomialCalibrator></DefaultCalibrator>",
+        ),
+        with_type(
+            "<StringParameterType><StringDataEncoding><Variable maxSizeInBits=\"64\"><TerminationChar>00</TerminationChar></Variable></StringDataEncoding></StringParameterType>",
+        ),
     ];
     let csv = "name,data_type,bit_length,bit_offset,calibration\na,uint,8,0,\nb[0],int,8,8,\nb[1],int,8,8,\nc,float,32,24,\"{\"\"1\"\":2}\"\n";
     fuzz("definitions", |random| {

@@ -107,7 +107,8 @@ impl Decoded {
             batches.push(rows.batch);
         }
         let of = &decoder.streams()[stream];
-        self.streams.push(concat_batches(&of.schema(), &batches).expect("one schema"));
+        self.streams
+            .push(concat_batches(&of.schema(), &batches).expect("one schema"));
         self.names.push(of.definition.stream.clone());
     }
 
@@ -141,7 +142,9 @@ impl Decoded {
     /// The rows of an APID, in the order of the file.
     pub(super) fn rows_of(&self, apid: u16) -> RecordBatch {
         let found = self.streams.iter().find_map(|batch| {
-            let apids = batch.column_by_name("apid")?.as_primitive_opt::<arrow::datatypes::Int32Type>()?;
+            let apids = batch
+                .column_by_name("apid")?
+                .as_primitive_opt::<arrow::datatypes::Int32Type>()?;
             let rows = (0u64..)
                 .zip(apids.values())
                 .filter(|(_, found)| **found == i32::from(apid))
@@ -208,12 +211,14 @@ fn values(array: &ArrayRef) -> Vec<Value> {
         }
         DataType::Decimal128(..) => {
             let array = array.as_primitive::<Decimal128Type>();
-            rows.map(|row| known(row, Value::Whole(array.value(row)))).collect()
+            rows.map(|row| known(row, Value::Whole(array.value(row))))
+                .collect()
         }
         DataType::Binary => {
             let array = array.as_binary::<i32>();
             let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-            rows.map(|row| known(row, Value::Text(hex(array.value(row))))).collect()
+            rows.map(|row| known(row, Value::Text(hex(array.value(row)))))
+                .collect()
         }
         DataType::Utf8 => {
             let array = array.as_string::<i32>();
@@ -259,7 +264,10 @@ pub(super) fn compared(decoded: &Decoded, apid: u16, file: &str) -> String {
         let ours = column(&ours, &raw).unwrap_or_else(|| panic!("no column for {name}"));
         let unequal = theirs.iter().zip(&ours).position(|(a, b)| a != b);
         if let Some(row) = unequal {
-            panic!("{name} of row {row}: {:?} is {:?} here", theirs[row], ours[row]);
+            panic!(
+                "{name} of row {row}: {:?} is {:?} here",
+                theirs[row], ours[row]
+            );
         }
         columns += 1;
         equal += ours.len();

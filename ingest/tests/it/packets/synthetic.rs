@@ -43,7 +43,12 @@ fn rows(definition: &str, bodies: &[&[u8]]) -> String {
         for row in 0..rows.batch.num_rows() {
             let columns: Vec<usize> = (5..rows.batch.num_columns()).collect();
             let shown = rows.batch.project(&columns).expect("columns").slice(row, 1);
-            writeln!(text, "{}", pretty_format_batches(&[shown]).expect("a table")).expect("rows");
+            writeln!(
+                text,
+                "{}",
+                pretty_format_batches(&[shown]).expect("a table")
+            )
+            .expect("rows");
         }
     }
     text
@@ -120,7 +125,9 @@ fn text_and_bytes_of_every_size() {
     let too_large = b"\x09abcde\0\0ghi\0\x02\xe9!\xaa\xbb\x07";
     let too_long = b"\x02abcde\0\0ghi\0\x02\xe9!\xaa\xbb\x07";
     let below_zero = b"\x00abcde\0\0ghi\0\x02\xe9!\xaa\xbb\x07";
-    let bodies: [&[u8]; 7] = [good, not_utf8, no_end, too_large, too_long, below_zero, b"\x01"];
+    let bodies: [&[u8]; 7] = [
+        good, not_utf8, no_end, too_large, too_long, below_zero, b"\x01",
+    ];
     check(&definition, &bodies, &expect![[""]]);
 }
 
@@ -222,7 +229,14 @@ fn inheritance_decides_by_what_was_read() {
         .collect();
     expect![[""]].assert_eq(&streams[0]);
     let mut text = String::new();
-    for body in [&[1u8, 5][..], &[9, 5, 6], &[2, 5], &[4, 5], &[1, 5, 6], &[9, 5]] {
+    for body in [
+        &[1u8, 5][..],
+        &[9, 5, 6],
+        &[2, 5],
+        &[4, 5],
+        &[1, 5, 6],
+        &[9, 5],
+    ] {
         let bytes = packet(7, 0, body);
         let outcome = decoder.resolve(&bytes).and_then(|stream| {
             let packets = [Packet {
@@ -261,8 +275,12 @@ fn pieces(stream: &[u8]) -> String {
                 let head = &stream[usize::try_from(hole.offset).expect("an offset")..];
                 assert!(head.starts_with(&hole.head));
                 next += hole.bytes;
-                write!(text, "{packets} packets, {} bytes at {}, ", hole.bytes, hole.offset)
-                    .expect("a line");
+                write!(
+                    text,
+                    "{packets} packets, {} bytes at {}, ",
+                    hole.bytes, hole.offset
+                )
+                .expect("a line");
                 packets = 0;
             }
         }
@@ -283,7 +301,10 @@ fn garbage_between_packets_is_a_hole() {
     let cases = [
         ("clean", some(0, 30)),
         ("one packet", some(0, 1)),
-        ("in the middle", [some(0, 15), garbage.clone(), some(15, 30)].concat()),
+        (
+            "in the middle",
+            [some(0, 15), garbage.clone(), some(15, 30)].concat(),
+        ),
         ("at the start", [garbage.clone(), some(0, 30)].concat()),
         ("at the end", [some(0, 30), garbage.clone()].concat()),
         ("zeros", [some(0, 15), zeros.clone(), some(15, 30)].concat()),
