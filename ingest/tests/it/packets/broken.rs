@@ -1,6 +1,8 @@
 //! Definitions that must be refused, with their messages; and bytes that
 //! nobody meant, in definitions and in packets.
 
+#![expect(clippy::print_stdout, reason = "a test says what it ran")]
+
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 

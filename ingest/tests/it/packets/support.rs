@@ -261,14 +261,10 @@ pub(super) fn compared(decoded: &Decoded, apid: u16, file: &str) -> String {
             true => name.clone(),
             false => format!("{name}__raw"),
         };
-        let ours = column(&ours, &raw).unwrap_or_else(|| panic!("no column for {name}"));
+        let ours = column(&ours, &raw).expect(name);
         let unequal = theirs.iter().zip(&ours).position(|(a, b)| a != b);
-        if let Some(row) = unequal {
-            panic!(
-                "{name} of row {row}: {:?} is {:?} here",
-                theirs[row], ours[row]
-            );
-        }
+        let shown = unequal.map(|row| (row, &theirs[row], &ours[row]));
+        assert_eq!(shown, None, "{name}: row, their value, our value");
         columns += 1;
         equal += ours.len();
     }
