@@ -28,9 +28,11 @@ fn jpss_geolocation() {
         &definition,
         "packets/jpss/J01_G011_LZ_2021-04-09T00-00-00Z_V01.DAT1",
     );
-    decoded.check(&expect![[""]]);
+    decoded.check(&expect![[r#"
+        jpss_att_ephem 7200x32 of 1 streams, refused {}, idle 0, holes []
+    "#]]);
     let values = compared(&decoded, 11, "packets/jpss/expected_apid0011.parquet");
-    expect![[""]].assert_eq(&values);
+    expect!["208800 values of 29 columns equal"].assert_eq(&values);
 }
 
 #[test]
@@ -56,9 +58,11 @@ fn imap_hit_housekeeping() {
         &definition,
         "packets/imap_hit/imap_hit_l0_hk_20100105_v001.pkts",
     );
-    decoded.check(&expect![[""]]);
+    decoded.check(&expect![[r#"
+        hit_hskp 88x224 of 2 streams, refused {}, idle 0, holes []
+    "#]]);
     let values = compared(&decoded, 1251, "packets/imap_hit/expected_apid1251.parquet");
-    expect![[""]].assert_eq(&values);
+    expect!["19448 values of 221 columns equal"].assert_eq(&values);
 }
 
 #[test]
@@ -67,9 +71,11 @@ fn imap_hit_science_with_dynamic_lengths() {
         return;
     };
     let decoded = Decoded::of(&definition, "packets/imap_hit/sci_sample.ccsds");
-    decoded.check(&expect![[""]]);
+    decoded.check(&expect![[r#"
+        hit_science 1740x14 of 2 streams, refused {}, idle 0, holes []
+    "#]]);
     let values = compared(&decoded, 1252, "packets/imap_hit/expected_apid1252.parquet");
-    expect![[""]].assert_eq(&values);
+    expect!["19140 values of 11 columns equal"].assert_eq(&values);
 }
 
 #[test]
@@ -81,7 +87,9 @@ fn imap_codice_housekeeping_among_packets_without_definition() {
         &definition,
         "packets/imap_codice/imap_codice_l0_hskp_20100101_v001.pkts",
     );
-    decoded.check(&expect![[""]]);
+    decoded.check(&expect![[r#"
+         of 1 streams, refused {"no-definition": 523, "packet-length": 99}, idle 0, holes []
+    "#]]);
     let values = compared(
         &decoded,
         1136,
@@ -125,7 +133,10 @@ fn simulated_mission_by_its_csv() {
         (
             35,
             "SSAT1_2015-180-00-00-00_2015-180-01-59-59_35_1_sim.tlm",
-            expect![[""]],
+            expect![[r#"
+                sim 7200x35 of 1 streams, refused {}, idle 0, holes []
+                208800 values of 29 columns equal
+            "#]],
         ),
         (
             251,
@@ -223,5 +234,12 @@ fn damaged_streams_of_geolocation() {
         .into_iter()
         .map(|(file, summary)| format!("{file}: {summary}"))
         .collect();
-    expect![[""]].assert_eq(&text);
+    expect![[r#"
+        jpss_600.bin: jpss_att_ephem 600x32 of 1 streams, refused {}, idle 0, holes []
+        jpss_dup.bin: jpss_att_ephem 625x32 of 1 streams, refused {}, idle 0, holes []
+        jpss_gap.bin: jpss_att_ephem 593x32 of 1 streams, refused {}, idle 0, holes []
+        jpss_late_dump.bin: jpss_att_ephem 600x32 of 1 streams, refused {}, idle 0, holes []
+        jpss_truncated_tail.bin: jpss_att_ephem 599x32 of 1 streams, refused {}, idle 0, holes [(42529, 41)]
+        multiplexed.bin: jpss_att_ephem 200x32 of 1 streams, refused {"no-definition": 800}, idle 102, holes []
+    "#]].assert_eq(&text);
 }

@@ -339,7 +339,69 @@ fn xtce_that_is_not_implemented_is_refused_with_its_line() {
         let read = xtce::read(text.as_bytes(), "d.xml", None);
         writeln!(out, "{name}: {}", compiled(read)).expect("a line");
     }
-    expect![[""]].assert_eq(&out);
+    expect![[r#"
+        good: accepted
+        not XML: d.xml:1: not XML: ill-formed document: expected `</a>`, but `</b>` was found
+        cut: d.xml:1: the document ends too early
+        two roots: d.xml:1: more than one root element
+        laughs: d.xml:1: a document type definition is not accepted: remove the DOCTYPE
+        deep: d.xml:1: elements are nested deeper than 64
+        other root: d.xml:1: the root element is "html", not SpaceSystem
+        no containers: d.xml:1: SpaceSystem "S" has 0 containers that packets could begin with (): name the root
+        zero bits: d.xml:5: parameter "T" has 0 bits: a whole number has 1 to 64
+        65 bits: d.xml:5: parameter "T" has 65 bits: a whole number has 1 to 64
+        BCD: d.xml:4: IntegerDataEncoding has encoding="packedBCD": not implemented
+        odd little endian: d.xml:5: parameter "T" has 12 bits, least significant byte first: that needs whole bytes
+        bit order: d.xml:4: IntegerDataEncoding has bitOrder="leastSignificantBitFirst": not implemented
+        unknown attribute: d.xml:4: IntegerDataEncoding has parity="even": not implemented
+        spline: d.xml:4: SplineCalibrator in "DefaultCalibrator" is not implemented
+        context calibrators: d.xml:4: ContextCalibratorList in "IntegerDataEncoding" is not implemented
+        negative exponent: d.xml:4: Term has exponent="-1", which is no such number
+        no encoding: d.xml:4: IntegerParameterType "t" has 0 data encodings: expected one, which says its bits
+        MIL-1750A: d.xml:4: FloatDataEncoding has encoding="MILSTD_1750A": not implemented
+        float of 24 bits: d.xml:5: parameter "T" has 24 bits: a float has 16, 32 or 64
+        relative time: d.xml:4: RelativeTimeParameterType "t" is not implemented
+        UTF-16: d.xml:4: StringDataEncoding has encoding="UTF-16": not implemented
+        zero text: d.xml:5: parameter "T" has 0 bits: text and bytes take whole bytes, 8 to 524336 bits
+        endless text: d.xml:5: parameter "T" has no size, and nothing that ends it
+        bad terminator: d.xml:4: TerminationChar is no hexadecimal text
+        bytes of 12 bits: d.xml:5: parameter "T" has 12 bits: text and bytes take whole bytes, 8 to 524336 bits
+        zero bytes: d.xml:5: parameter "T" has 0 bits: text and bytes take whole bytes, 8 to 524336 bits
+        dangling length: d.xml:4: ParameterInstanceRef names "X", which is no parameter
+        half a byte each: d.xml:4: LinearAdjustment has "0.5", which is no such whole number
+        lookup length: d.xml:4: DiscreteLookupList in "SizeInBits" is not implemented
+        length comes later: d.xml:5: "B" takes its size from "P", which does not come before it in container "R"
+        array in steps: d.xml:4: StartingIndex has no element "FixedValue" in it
+        two dimensions: d.xml:4: DimensionList has several dimensions: not implemented
+        array of itself: d.xml:4: ArrayParameterType "t" contains itself, or is nested too deeply
+        huge array: d.xml:6: lies outside of every packet, which has 0 to 524336 bits
+        two labels: d.xml:5: parameter "T" has two labels for 2: "a" and "b"
+        inexact clock: d.xml:4: Encoding has scale=0.3: expected 1, a power of ten down to 1e-9, or a power of two down to 2^-56
+        clock offset: d.xml:4: Encoding has an offset: not implemented, move the epoch instead
+        unclear epoch: d.xml:4: Epoch is "J2000": expected TAI, GPS, UNIX or a date
+        repeat: d.xml:6: RepeatEntry in "ParameterRefEntry" is not implemented
+        segment: d.xml:6: ParameterSegmentRefEntry is not implemented
+        twice: d.xml:6: parameter "P" stands twice in container "R": one row has one value of it
+        dangling parameter: d.xml:6: ParameterRefEntry names "PP", which is no parameter
+        from the end: d.xml:6: LocationInContainerInBits has referenceLocation="containerEnd": not implemented
+        before the start: d.xml:6: lies outside of every packet, which has 0 to 524336 bits
+        beyond every packet: d.xml:6: lies outside of every packet, which has 0 to 524336 bits
+        includes itself: d.xml:1: SpaceSystem "S" has 0 containers that packets could begin with (): name the root
+        inherits from itself: d.xml:1: SpaceSystem "S" has 0 containers that packets could begin with (): name the root
+        no base: d.xml:5: BaseContainer names "B", which is no container
+        two beginnings: d.xml:1: SpaceSystem "S" has 2 containers that packets could begin with (R, T): name the root
+        duplicate parameter: d.xml:5: parameter "P" is defined a second time; the first is at d.xml:4
+        duplicate type: d.xml:4: IntegerParameterType "u8" is defined a second time; the first is at d.xml:3
+        duplicate container: d.xml:1: SpaceSystem "S" has 2 containers that packets could begin with (R, R): name the root
+        container size: d.xml:5: BinaryEncoding in "SequenceContainer" is not implemented
+        next container: d.xml:6: NextContainer in "RestrictionCriteria" is not implemented
+        another instance: d.xml:6: Comparison looks at another instance: not implemented
+        no number: d.xml:6: Comparison has "1.5", which is no such whole number
+        no operator: d.xml:6: Comparison has the operator "~": not implemented
+        algorithm: d.xml:6: CustomAlgorithm "x" in "RestrictionCriteria" is not implemented
+        dangling criterion: d.xml:6: Comparison names "X", which is no parameter
+        good criterion: accepted
+    "#]].assert_eq(&out);
 }
 
 #[test]
@@ -375,7 +437,25 @@ fn csv_that_is_not_implemented_is_refused_with_its_line() {
         let read = ccsdspy::read(text.as_bytes(), "d.csv", "sim", Some(7));
         writeln!(out, "{name}: {}", compiled(read)).expect("a line");
     }
-    expect![[""]].assert_eq(&out);
+    expect![[r#"
+        good: accepted
+        empty: d.csv: no fields: expected the columns name, data_type, bit_length, bit_offset, calibration
+        no columns: d.csv:1: column "a" is not known: columns are name, data_type, bit_length, bit_offset, calibration
+        missing column: d.csv:1: the columns name, data_type and bit_length must be there
+        short line: d.csv:2: 2 fields under 3 columns
+        no number: d.csv:2: "x" is no number of bits
+        65 bits: d.csv:3: parameter "b" has 65 bits: a whole number has 1 to 64
+        zero bits: d.csv:2: parameter "a" has 0 bits: a whole number has 1 to 64
+        unknown type: d.csv:2: field "a" has data_type "complex": types are uint, int, float, str and fill
+        expanding: d.csv:2: field "a" has data_type "uint(expand)": arrays have one fixed size here, as in uint(8); others are not implemented
+        by a field: d.csv:3: field "a" has data_type "uint(n)": arrays have one fixed size here, as in uint(8); others are not implemented
+        two dimensions: d.csv:2: field "a" has data_type "uint(2, 2)": arrays have one fixed size here, as in uint(8); others are not implemented
+        array: accepted
+        twice: d.csv:3: parameter "a" is defined a second time; the first is at d.csv:2
+        calibration: d.csv:2: field "a" has calibration sqrt: expected a JSON object of coefficients by exponent, or of labels by value
+        mixed offsets: d.csv:3: field "b": either every field has a bit_offset, or none
+        names collide: d.csv:2: container "sim": source column "a_b" folds to "a_b", which is taken by "A b": give one of them another name
+    "#]].assert_eq(&out);
 }
 
 #[test]
@@ -422,7 +502,19 @@ fn toml_that_says_nothing_is_refused_with_its_line() {
         let read = document::read(text, "d.toml");
         writeln!(out, "{name}: {}", compiled(read)).expect("a line");
     }
-    expect![[""]].assert_eq(&out);
+    expect![[r#"
+        not TOML: d.toml:1: string values must be quoted, expected literal string
+        no root: d.toml:1: missing field `root`
+        unknown key: d.toml:3: unknown field `colour`, expected one of `packets`, `description`, `root`, `one_apid`, `parameter`, `container`
+        no such root: d.toml:3: no container is called "r", did you mean "s"
+        unknown type: d.toml:4: parameter "a": "x" is not known: expected one of u, i, sm, oc
+        no type: d.toml:3: parameter "a": type "" is not known: expected one such as u16, i8, f32, text, binary or aggregate
+        key of another type: d.toml:3: parameter "a": type "u8" has no key "bits"
+        two meanings: d.toml:3: parameter "a": one of boolean, polynomial, labels and clock says the meaning
+        two places: d.toml:3: container "r": an entry has either at or after
+        half a condition: d.toml:3: container "r": a condition has parameter, is and value, or all, or any
+        empty: accepted
+    "#]].assert_eq(&out);
 }
 
 /// As many parameters as a large mission has, and more than a container holds.
@@ -441,8 +533,8 @@ fn large_definitions_are_read_and_larger_ones_refused() {
         xtce_text(U8, &parameters, &container)
     };
     let read = |count| compiled(xtce::read(definition(count).as_bytes(), "d.xml", None));
-    expect![[""]].assert_eq(&read(10_000));
-    expect![[""]].assert_eq(&read(65_543));
+    expect!["accepted"].assert_eq(&read(10_000));
+    expect![[r#"d.xml:131084: container "R" has more than 65536 values"#]].assert_eq(&read(65_543));
 }
 
 const MIXED: &str = r#"

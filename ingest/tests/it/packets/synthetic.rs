@@ -99,7 +99,18 @@ fn numbers_of_every_kind() {
     // Seven bits, then 64 that lie across nine bytes, then one.
     let across = (0x55u128 << 65) | (0xfedc_ba98_7654_3210u128 << 1) | 1;
     body.extend(&across.to_be_bytes()[7..]);
-    check(&definition, &[&body, &body[1..]], &expect![[""]]);
+    check(
+        &definition,
+        &[&body, &body[1..]],
+        &expect![[r#"
+        +---+----+------+----+----+-----+-----+------+----------------------+----+----------------------+------+
+        | a | b  | c    | d  | e  | f   | g   | h    | i                    | j  | k                    | l    |
+        +---+----+------+----+----+-----+-----+------+----------------------+----+----------------------+------+
+        | 5 | -2 | 4660 | -3 | -3 | 1.0 | 1.5 | -2.5 | 18446744073709551615 | 85 | 18364758544493064720 | true |
+        +---+----+------+----+----+-----+-----+------+----------------------+----+----------------------+------+
+        packet-length: the packet has 41 bytes, too few for container "all": "K" needs bits 271 to 335
+    "#]],
+    );
 }
 
 #[test]
@@ -128,7 +139,23 @@ fn text_and_bytes_of_every_size() {
     let bodies: [&[u8]; 7] = [
         good, not_utf8, no_end, too_large, too_long, below_zero, b"\x01",
     ];
-    check(&definition, &bodies, &expect![[""]]);
+    check(
+        &definition,
+        &bodies,
+        &expect![[r#"
+        +------+-------+--------+-------+-----+------+------+
+        | size | fixed | padded | ended | led | blob | last |
+        +------+-------+--------+-------+-----+------+------+
+        | 3    | abc   | de     | ghi   | é!  | aabb | 7    |
+        +------+-------+--------+-------+-----+------+------+
+        utf8: "FIXED" at bit 56 is no UTF-8: invalid utf-8 sequence of 1 bytes from index 2
+        packet-length: "ENDED" at bit 112 does not end within 24 bits
+        packet-length: "BLOB" at bit 168 goes beyond the packet of 24 bytes
+        packet-length: the packet has 24 bytes, but container "all" ends at bit 184, in byte 23
+        packet-length: "BLOB" at bit 168 would have -8 bits, since "SIZE" is 0
+        packet-length: the packet has 7 bytes, too few for container "all": "FIXED" needs bits 56 to 80
+    "#]],
+    );
 }
 
 #[test]
@@ -159,7 +186,34 @@ fn entries_that_are_not_always_there() {
         b"\x03\x01?\x01",
         b"\x02\x05\xff\xfeyz?\x01",
     ];
-    check(&definition, &bodies, &expect![[""]]);
+    check(
+        &definition,
+        &bodies,
+        &expect![[r#"
+        +------+---+---+------+-------+----------+
+        | kind | a | b | name | end   | end__raw |
+        +------+---+---+------+-------+----------+
+        | 0    |   |   | x    | false | 0        |
+        +------+---+---+------+-------+----------+
+        +------+---+---+------+------+----------+
+        | kind | a | b | name | end  | end__raw |
+        +------+---+---+------+------+----------+
+        | 1    |   |   |      | true | 2        |
+        +------+---+---+------+------+----------+
+        +------+---+----+------+------+----------+
+        | kind | a | b  | name | end  | end__raw |
+        +------+---+----+------+------+----------+
+        | 2    | 5 | -2 | y    | true | 1        |
+        +------+---+----+------+------+----------+
+        +------+---+---+------+------+----------+
+        | kind | a | b | name | end  | end__raw |
+        +------+---+---+------+------+----------+
+        | 3    | 0 |   |      | true | 1        |
+        +------+---+---+------+------+----------+
+        packet-length: "END" at bit 88 goes beyond the packet of 10 bytes
+        packet-length: "NAME" at bit 80 does not end within 32 bits
+    "#]],
+    );
 }
 
 #[test]
@@ -186,7 +240,17 @@ fn arrays_aggregates_and_clocks() {
     body.extend(&tai.to_be_bytes()[4..]);
     body.extend([0x80, 0x00]);
     body.extend(1_483_228_800u32.to_be_bytes());
-    check(&definition, &[&body], &expect![[""]]);
+    check(
+        &definition,
+        &[&body],
+        &expect![[r#"
+        +---------+------------+--------------+--------------+----------+---------------+------------+--------------------------+-----------------+----------------------+------------+
+        | point_x | point_y    | point_y__raw | v            | state_on | state_on__raw | state_mode | tai                      | tai__raw        | unix                 | unix__raw  |
+        +---------+------------+--------------+--------------+----------+---------------+------------+--------------------------+-----------------+----------------------+------------+
+        | [-1, 2] | [1.5, 2.0] | [3, 4]       | [1, 2, 3, 4] | true     | 2             | 3          | 2017-01-01T00:00:00.500Z | 122022791577600 | 2017-01-01T00:00:00Z | 1483228800 |
+        +---------+------------+--------------+--------------+----------+---------------+------------+--------------------------+-----------------+----------------------+------------+
+    "#]],
+    );
 }
 
 #[test]
@@ -227,7 +291,72 @@ fn inheritance_decides_by_what_was_read() {
         .iter()
         .map(|stream| stream.definition.to_toml())
         .collect();
-    expect![[""]].assert_eq(&streams[0]);
+    expect![[r#"
+        stream = "sat_low"
+
+        [time]
+        axis = "relative"
+        column = "_packet_index"
+        unit = "packet"
+        run_key = "_ingest_id"
+
+        [table]
+        dedup_by = ["apid", "seq_count"]
+        evolution = "strict"
+
+        [[column]]
+        name = "apid"
+        type = "u16"
+        description = "application process of the packet"
+
+        [[column]]
+        name = "seq_flags"
+        type = "u8"
+        description = "0 continuation, 1 first, 2 last, 3 whole"
+
+        [[column]]
+        name = "seq_count"
+        type = "u16"
+        description = "count of the packets of this APID, modulo 16384"
+
+        [[column]]
+        name = "_packet_index"
+        type = "i64"
+        description = "number of the packet in its source unit, from 0"
+
+        [[column]]
+        name = "_byte_offset"
+        type = "i64"
+        description = "place of the packet's first byte in its source unit"
+
+        [[column]]
+        name = "head"
+        source = "HEAD"
+        type = "u16"
+
+        [[column]]
+        name = "seq"
+        source = "SEQ"
+        type = "u16"
+
+        [[column]]
+        name = "len"
+        source = "LEN"
+        type = "u16"
+
+        [[column]]
+        name = "mode"
+        source = "MODE"
+        type = "u8"
+        enumeration = { 1 = "LOW", 2 = "LOW", 9 = "HIGH" }
+
+        [[column]]
+        name = "a"
+        source = "A"
+        type = "u8"
+        unit = "V"
+    "#]]
+    .assert_eq(&streams[0]);
     let mut text = String::new();
     for body in [
         &[1u8, 5][..],
@@ -255,7 +384,14 @@ fn inheritance_decides_by_what_was_read() {
             Err(r) => writeln!(text, "{body:?}: {}: {}", r.reason, r.detail).expect("a line"),
         }
     }
-    expect![[""]].assert_eq(&text);
+    expect![[r#"
+        [1, 5]: sat_low
+        [9, 5, 6]: sat_high
+        [2, 5]: ambiguous: containers "Low" and "High" both describe this packet of APID 7
+        [4, 5]: no-definition: APID 7: no container that inherits from "Root" describes this packet
+        [1, 5, 6]: packet-length: the packet has 9 bytes, but container "Low" ends at bit 64, in byte 8
+        [9, 5]: packet-length: the packet has 8 bytes, too few for container "High": "B" needs bits 64 to 72
+    "#]].assert_eq(&text);
 }
 
 /// Packets and holes of a stream, and that no byte is lost.
@@ -329,7 +465,7 @@ fn a_broken_length_is_left_behind() {
         .flat_map(|count| packet(100, count, &[0x5a; 60]))
         .collect();
     stream[10 * 67 + 4] ^= 0x02;
-    expect![[""]].assert_eq(&pieces(&stream));
+    expect!["30 packets"].assert_eq(&pieces(&stream));
 }
 
 /// Memory stays bounded and holes whole when garbage is longer than a window.
@@ -339,5 +475,5 @@ fn a_hole_longer_than_the_window_is_one() {
         .flat_map(|count| packet(100, count, &[0x5a; 60]))
         .collect();
     let stream = [packets.clone(), vec![0xff; 3 << 20], packets].concat();
-    expect![[""]].assert_eq(&pieces(&stream));
+    expect!["8 packets, 3145728 bytes at 528, 8 packets"].assert_eq(&pieces(&stream));
 }
