@@ -53,6 +53,11 @@ impl<'a> Index<'a> {
         })
     }
 
+    /// Whether a parameter has that name.
+    pub fn has_parameter(&self, name: &str) -> bool {
+        self.parameters.contains_key(name)
+    }
+
     /// The container of that name.
     ///
     /// # Errors

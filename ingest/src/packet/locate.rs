@@ -3,7 +3,8 @@
 //!
 //! Promises: a packet that passes has every value that its container says, at
 //! the place noted, with text that can be read; it is exactly as long as the
-//! container. Refuses anything else with the bit and the name at fault, before
+//! container, or has two bytes more that prove to be its error control
+//! ([`error_control`]), which definitions often leave out. Refuses anything else with the bit and the name at fault, before
 //! a value of it is kept.
 
 use std::borrow::Cow;
@@ -11,8 +12,11 @@ use std::borrow::Cow;
 use crate::decode::reason;
 
 use super::bits;
+use super::error_control;
 use super::model::{Charset, Encoding, Ending};
 use super::plan::{Field, Plan, Source, Spot, Step, Test, Width};
+
+const ERROR_CONTROL_BITS: u32 = 16;
 
 /// Why a packet is no row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,16 +64,21 @@ pub fn locate(plan: &Plan, packet: &[u8], found: &mut [Found]) -> Result<(), Ref
     }
     found.fill(Found::ABSENT);
     let end = walk(plan, packet, found)?.max(plan.fixed_end);
-    if end.div_ceil(8) * 8 == has {
+    let needs = end.div_ceil(8) * 8;
+    if needs == has || (needs + ERROR_CONTROL_BITS == has && error_control::is_intact(packet)) {
         return check_texts(plan, packet, found);
     }
+    let more = match needs + ERROR_CONTROL_BITS == has {
+        true => "; its last two bytes are not the error control of the others",
+        false => "",
+    };
     Err(Refusal::new(
         reason::PACKET_LENGTH,
         format!(
-            "the packet has {} bytes, but container {:?} ends at bit {end}, in byte {}",
+            "the packet has {} bytes, but container {:?} ends at bit {end}, in byte {}{more}",
             has / 8,
             plan.container,
-            end.div_ceil(8)
+            needs / 8
         ),
     ))
 }

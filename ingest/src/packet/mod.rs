@@ -16,6 +16,7 @@ pub mod ccsdspy;
 pub mod check;
 pub mod decoder;
 pub mod document;
+pub mod error_control;
 pub mod header;
 pub mod kernels;
 pub mod locate;

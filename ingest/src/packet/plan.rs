@@ -3,8 +3,9 @@
 //! Promises: what always begins at the same bit is [`Spot::At`] that bit and
 //! needs no look at other values; the rest is found by [`Step`]s, in the order
 //! of the packet. Refuses, with file and line, what a layout cannot say: a
-//! length or a condition that looks at a value which comes later, a parameter
-//! that stands twice, a container longer than any packet.
+//! length or a condition that looks at a value which comes later, a container
+//! longer than any packet. A parameter that stands in a container again has a
+//! value for each time, and conditions look at the last one before them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -38,6 +39,8 @@ pub struct Plan {
     pub slots: usize,
     /// The end of what has a fixed place, in bits from the packet's start.
     pub fixed_end: u32,
+    /// Parameters that stand here again, and the names of their later values.
+    pub repeated: Vec<(String, String)>,
     /// Which values are text.
     pub(crate) texts: Vec<usize>,
     /// Where whole numbers are that conditions can look at.
@@ -163,6 +166,7 @@ impl Plan {
             fixed_end: 0,
             conditions: 0,
             placed: HashSet::new(),
+            repeated: Vec::new(),
             sources: HashMap::new(),
         };
         for part in index.lineage(container)? {
@@ -181,6 +185,7 @@ impl Plan {
             steps: layout.steps,
             slots: layout.slots,
             fixed_end: layout.fixed_end,
+            repeated: layout.repeated,
             sources: layout.sources,
         })
     }
@@ -238,6 +243,7 @@ struct Layout<'a> {
     /// How many conditions stand around the current entry.
     conditions: usize,
     placed: HashSet<String>,
+    repeated: Vec<(String, String)>,
     sources: HashMap<String, Source>,
 }
 
@@ -325,14 +331,9 @@ impl Layout<'_> {
     }
 
     fn parameter(&mut self, parameter: &Parameter, place: &Place) -> Result<()> {
-        if !self.placed.insert(parameter.name.clone()) {
-            return Err(place.refuse(format!(
-                "parameter {:?} stands twice in container {:?}: one row has one value of it",
-                parameter.name, self.container
-            )));
-        }
         let first = self.fields.len();
-        self.shape(parameter, &parameter.name, &parameter.shape, place)?;
+        let name = self.name(parameter);
+        self.shape(parameter, &name, &parameter.shape, place)?;
         if let (true, Some(number)) = (self.fields.len() == first + 1, self.whole(first)) {
             let source = Source {
                 name: parameter.name.clone(),
@@ -342,6 +343,23 @@ impl Layout<'_> {
             self.sources.insert(parameter.name.clone(), source);
         }
         Ok(())
+    }
+
+    /// A name of its own for each time that a parameter stands in a container.
+    fn name(&mut self, parameter: &Parameter) -> String {
+        let known = |name: &str, placed: &HashSet<String>| {
+            placed.contains(name) || self.index.has_parameter(name)
+        };
+        let mut name = parameter.name.clone();
+        if self.placed.contains(&name) {
+            name = (2u64..)
+                .map(|n| format!("{}_{n}", parameter.name))
+                .find(|name| !known(name, &self.placed))
+                .expect("finitely many names are taken");
+            self.repeated.push((parameter.name.clone(), name.clone()));
+        }
+        self.placed.insert(name.clone());
+        name
     }
 
     fn whole(&self, field: usize) -> Option<Number> {
@@ -384,7 +402,7 @@ impl Layout<'_> {
         let total = within(stride.checked_mul(count), place)?;
         let before = self.cursor;
         let repeat = Repeat { count, stride };
-        self.repeated(parameter, name, element, repeat, place)?;
+        self.each_element(parameter, name, element, repeat, place)?;
         let rest = (total - stride).cast_signed();
         match before {
             Some(bit) if self.cursor.is_some() => {
@@ -395,7 +413,7 @@ impl Layout<'_> {
         }
     }
 
-    fn repeated(
+    fn each_element(
         &mut self,
         parameter: &Parameter,
         name: &str,
@@ -406,7 +424,7 @@ impl Layout<'_> {
         match element {
             Shape::Aggregate(members) => members.iter().try_for_each(|member| {
                 let name = format!("{name}.{}", member.name);
-                self.repeated(parameter, &name, &member.shape, repeat, place)
+                self.each_element(parameter, &name, &member.shape, repeat, place)
             }),
             Shape::Scalar(scalar) => {
                 let field = self.field(parameter, name, scalar, Some(repeat));
@@ -502,7 +520,7 @@ impl Layout<'_> {
 fn within(bit: Option<u32>, place: &Place) -> Result<u32> {
     bit.filter(|bit| *bit <= MAX_PACKET_BITS).ok_or_else(|| {
         place.refuse(format!(
-            "lies outside of every packet, which has 0 to {MAX_PACKET_BITS} bits"
+            "the entry lies outside of every packet, which has 0 to {MAX_PACKET_BITS} bits"
         ))
     })
 }

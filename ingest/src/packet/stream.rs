@@ -55,7 +55,8 @@ pub struct Stream {
     pub definition: Definition,
     /// What each of its columns holds, in order.
     pub fillings: Vec<Filling>,
-    /// What a person should know: what looks like a clock.
+    /// What a person should know: parameters that stand there again, and what
+    /// looks like a clock.
     pub notices: Vec<String>,
 }
 
@@ -84,8 +85,12 @@ impl Stream {
             run_key: Some(INGEST_ID.to_owned()),
         };
         definition.check().map_err(in_container)?;
+        let again = plan.repeated.iter().map(|(parameter, name)| {
+            let container = &plan.container;
+            format!("{parameter:?} stands again in container {container:?}: this value is {name:?}")
+        });
         Ok(Stream {
-            notices: clocks(&definition),
+            notices: again.chain(clocks(&definition)).collect(),
             definition,
             fillings,
         })
@@ -248,18 +253,18 @@ fn enumeration(meaning: &Meaning) -> Vec<(i64, String)> {
 }
 
 /// What could be the axis, with the lines that make it one.
-fn clocks(definition: &Definition) -> Vec<String> {
+fn clocks(definition: &Definition) -> impl Iterator<Item = String> + '_ {
     let instants = definition
         .columns
         .iter()
         .filter(|c| c.kind == ColumnType::Timestamp);
-    let declared = instants.map(|column| {
+    let declared = instants.map(move |column| {
         format!(
             "{:?} of stream {:?} is a time: to order rows by it, add [time] axis = \"absolute\", code = \"iso\", columns = [{:?}]",
             column.source, definition.stream, column.name
         )
     });
-    declared.chain(cds_clock(definition)).collect()
+    declared.chain(cds_clock(definition))
 }
 
 /// Days, milliseconds and microseconds behind one another right after the

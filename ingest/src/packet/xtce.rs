@@ -26,6 +26,7 @@ use std::collections::BTreeMap;
 
 use downlake_lake::{Error, Result};
 
+use super::check::Index;
 use super::model::{PacketDefinition, Parameter, Place, Scalar, Shape};
 use element::Element;
 use systems::{Named, Systems};
@@ -50,17 +51,19 @@ pub fn read(bytes: &[u8], file: &str, root: Option<&str>) -> Result<PacketDefini
     let systems = Systems::collect(&document, &mut notices)?;
     let mut parameters = Parameters::read(&systems, &mut notices)?;
     let containers = containers::read_all(&systems, &mut parameters, &mut notices)?;
-    let root = containers::root(&containers, root, &document, &mut notices)?;
     parameters.note_refused(&mut notices);
-    let definition = PacketDefinition {
+    let mut definition = PacketDefinition {
         name: document.need("name")?.to_owned(),
         description: document.description(),
-        root,
+        root: String::new(),
         one_apid: false,
         parameters: parameters.list,
         containers,
-        notices: notices.lines(),
+        notices: Vec::new(),
     };
+    Index::new(&definition)?;
+    definition.root = containers::root(&definition.containers, root, &document, &mut notices)?;
+    definition.notices = notices.lines();
     definition.check()?;
     Ok(definition)
 }

@@ -83,6 +83,11 @@ pub(super) fn root(
             Ok(root.name.clone())
         }
         ([], [root]) => Ok(root.name.clone()),
+        // Containers that go in a circle, or none: the check says which.
+        ([], []) => Ok(containers
+            .first()
+            .map(|c| c.name.clone())
+            .unwrap_or_default()),
         (parents, alone) => {
             let names: Vec<_> = parents.iter().chain(alone).map(|c| &*c.name).collect();
             Err(document.refuse(format!(

@@ -262,13 +262,21 @@ pub(super) fn compared(decoded: &Decoded, apid: u16, file: &str) -> String {
             false => format!("{name}__raw"),
         };
         let ours = column(&ours, &raw).expect(name);
-        let unequal = theirs.iter().zip(&ours).position(|(a, b)| a != b);
+        let unequal = theirs.iter().zip(&ours).position(|(a, b)| !same(a, b));
         let shown = unequal.map(|row| (row, &theirs[row], &ours[row]));
         assert_eq!(shown, None, "{name}: row, their value, our value");
         columns += 1;
         equal += ours.len();
     }
     format!("{equal} values of {columns} columns equal")
+}
+
+/// Pandas writes what is not a number as NULL.
+fn same(theirs: &Value, ours: &Value) -> bool {
+    match (theirs, ours) {
+        (Value::Null, Value::Float(bits)) => f64::from_bits(*bits).is_nan(),
+        _ => theirs == ours,
+    }
 }
 
 /// Definitions are the same wherever they stand.
