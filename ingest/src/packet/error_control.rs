@@ -9,9 +9,9 @@ const POLYNOMIAL: u16 = 0x1021;
 /// The remainder of each byte.
 const TABLE: [u16; 256] = {
     let mut table = [0; 256];
-    let mut byte = 0;
+    let mut byte: u16 = 0;
     while byte < 256 {
-        let mut rest = (byte as u16) << 8;
+        let mut rest = byte << 8;
         let mut bit = 0;
         while bit < 8 {
             let carry = rest & 0x8000 != 0;
@@ -21,7 +21,7 @@ const TABLE: [u16; 256] = {
             }
             bit += 1;
         }
-        table[byte] = rest;
+        table[byte as usize] = rest;
         byte += 1;
     }
     table
