@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn bits_are_those_of_the_digits() {
         let packet: Vec<u8> = (0..24u8).map(|i| i.wrapping_mul(0x9d) ^ 0xa5).collect();
-        for bit in 0..packet.len() as u32 * 8 + 2 {
+        for bit in 0..24 * 8 + 2 {
             for width in 1..=64 {
                 assert_eq!(unsigned(&packet, bit, width), digits(&packet, bit, width));
             }
@@ -113,7 +113,7 @@ mod tests {
         for bit in 0..72 {
             for count in 0..9 {
                 let expected: Option<Vec<u8>> = (0..count)
-                    .map(|i| digits(&packet, bit + i * 8, 8).map(|byte| byte as u8))
+                    .map(|i| u8::try_from(digits(&packet, bit + i * 8, 8)?).ok())
                     .collect();
                 let found = bytes(&packet, bit, count * 8).map(|b| b.into_owned());
                 assert_eq!(found, expected, "{count} bytes at bit {bit}");
