@@ -347,7 +347,7 @@ fn xtce_that_is_not_implemented_is_refused_with_its_line() {
         laughs: d.xml:1: a document type definition is not accepted: remove the DOCTYPE
         deep: d.xml:1: elements are nested deeper than 64
         other root: d.xml:1: the root element is "html", not SpaceSystem
-        no containers: d.xml:1: SpaceSystem "S" has 0 containers that packets could begin with (): name the root
+        no containers: packet definition "S" has no container: nothing says what packets hold
         zero bits: d.xml:5: parameter "T" has 0 bits: a whole number has 1 to 64
         65 bits: d.xml:5: parameter "T" has 65 bits: a whole number has 1 to 64
         BCD: d.xml:4: IntegerDataEncoding has encoding="packedBCD": not implemented
@@ -374,25 +374,25 @@ fn xtce_that_is_not_implemented_is_refused_with_its_line() {
         array in steps: d.xml:4: StartingIndex has no element "FixedValue" in it
         two dimensions: d.xml:4: DimensionList has several dimensions: not implemented
         array of itself: d.xml:4: ArrayParameterType "t" contains itself, or is nested too deeply
-        huge array: d.xml:6: lies outside of every packet, which has 0 to 524336 bits
+        huge array: d.xml:6: the entry lies outside of every packet, which has 0 to 524336 bits
         two labels: d.xml:5: parameter "T" has two labels for 2: "a" and "b"
         inexact clock: d.xml:4: Encoding has scale=0.3: expected 1, a power of ten down to 1e-9, or a power of two down to 2^-56
         clock offset: d.xml:4: Encoding has an offset: not implemented, move the epoch instead
         unclear epoch: d.xml:4: Epoch is "J2000": expected TAI, GPS, UNIX or a date
         repeat: d.xml:6: RepeatEntry in "ParameterRefEntry" is not implemented
         segment: d.xml:6: ParameterSegmentRefEntry is not implemented
-        twice: d.xml:6: parameter "P" stands twice in container "R": one row has one value of it
+        twice: accepted
         dangling parameter: d.xml:6: ParameterRefEntry names "PP", which is no parameter
         from the end: d.xml:6: LocationInContainerInBits has referenceLocation="containerEnd": not implemented
-        before the start: d.xml:6: lies outside of every packet, which has 0 to 524336 bits
-        beyond every packet: d.xml:6: lies outside of every packet, which has 0 to 524336 bits
-        includes itself: d.xml:1: SpaceSystem "S" has 0 containers that packets could begin with (): name the root
-        inherits from itself: d.xml:1: SpaceSystem "S" has 0 containers that packets could begin with (): name the root
+        before the start: d.xml:6: the entry lies outside of every packet, which has 0 to 524336 bits
+        beyond every packet: d.xml:6: the entry lies outside of every packet, which has 0 to 524336 bits
+        includes itself: d.xml:5: container "R" includes itself through "R"
+        inherits from itself: d.xml:5: container "A" inherits from itself through "A"
         no base: d.xml:5: BaseContainer names "B", which is no container
         two beginnings: d.xml:1: SpaceSystem "S" has 2 containers that packets could begin with (R, T): name the root
         duplicate parameter: d.xml:5: parameter "P" is defined a second time; the first is at d.xml:4
         duplicate type: d.xml:4: IntegerParameterType "u8" is defined a second time; the first is at d.xml:3
-        duplicate container: d.xml:1: SpaceSystem "S" has 2 containers that packets could begin with (R, R): name the root
+        duplicate container: d.xml:6: container "R" is defined a second time; the first is at d.xml:5
         container size: d.xml:5: BinaryEncoding in "SequenceContainer" is not implemented
         next container: d.xml:6: NextContainer in "RestrictionCriteria" is not implemented
         another instance: d.xml:6: Comparison looks at another instance: not implemented

@@ -407,7 +407,20 @@ fn error_control_may_follow_what_is_defined() {
             b"\x05\x3c\xf0",
             b"\x05\x00\x00\x00",
         ],
-        &expect![[""]],
+        &expect![[r#"
+            +---+
+            | a |
+            +---+
+            | 5 |
+            +---+
+            packet-length: the packet has 9 bytes, but container "all" ends at bit 56, in byte 7; its last two bytes are not the error control of the others
+            +---+
+            | a |
+            +---+
+            | 5 |
+            +---+
+            packet-length: the packet has 10 bytes, but container "all" ends at bit 56, in byte 7
+        "#]],
     );
 }
 
@@ -423,7 +436,18 @@ fn a_repeated_parameter_keeps_every_value() {
     check(
         &definition,
         &[b"\x01\x02\x03\x04", b"\x03\x02\x01"],
-        &expect![[""]],
+        &expect![[r#"
+            +---+-----+-----+-----+
+            | a | a_2 | a_3 | a_4 |
+            +---+-----+-----+-----+
+            | 1 | 2   | 3   | 4   |
+            +---+-----+-----+-----+
+            +---+-----+-----+-----+
+            | a | a_2 | a_3 | a_4 |
+            +---+-----+-----+-----+
+            | 3 | 2   | 1   |     |
+            +---+-----+-----+-----+
+        "#]],
     );
 }
 
@@ -488,7 +512,20 @@ fn garbage_between_packets_is_a_hole() {
         .iter()
         .map(|(name, stream)| format!("{name}: {}\n", pieces(stream)))
         .collect();
-    expect![[""]].assert_eq(&text);
+    expect![[r#"
+        clean: 30 packets
+        one packet: 1 packets
+        in the middle: 15 packets, 53 bytes at 990, 15 packets
+        at the start: 0 packets, 53 bytes at 0, 30 packets
+        at the end: 30 packets, 53 bytes at 1980, 0 packets
+        zeros: 15 packets, 500 bytes at 990, 15 packets
+        cut tail: 29 packets, 56 bytes at 1914, 0 packets
+        cut head: 0 packets, 46 bytes at 0, 29 packets
+        cut header: 30 packets, 3 bytes at 1980, 0 packets
+        only garbage: 0 packets, 53 bytes at 0, 0 packets
+        only zeros: 0 packets, 500 bytes at 0, 0 packets
+        nothing: 0 packets
+    "#]].assert_eq(&text);
 }
 
 /// A length with a wrong bit takes no good packet with it.
@@ -498,7 +535,7 @@ fn a_broken_length_is_left_behind() {
         .flat_map(|count| packet(100, count, &[0x5a; 60]))
         .collect();
     stream[10 * 66 + 4] ^= 0x02;
-    expect![[""]].assert_eq(&pieces(&stream));
+    expect!["10 packets, 66 bytes at 660, 19 packets"].assert_eq(&pieces(&stream));
 }
 
 /// Memory stays bounded and holes whole when garbage is longer than a window.
