@@ -4,7 +4,8 @@
 //! or refused with a reason. Refuses packets that no container more specific
 //! than the root describes (`no-definition`), that two describe
 //! (`ambiguous`), and that are longer or shorter than their container
-//! (`packet-length`).
+//! (`packet-length`); longer ones are kept and reported where that is asked
+//! for ([`PacketDecoder::with_longer_packets`]).
 
 use arrow::array::RecordBatch;
 use downlake_lake::{Error, Result};
@@ -14,7 +15,7 @@ use crate::decode::reason;
 use super::check::{Index, MAX_DEPTH};
 use super::header::PrimaryHeader;
 use super::kernels::{self, Located, Packet};
-use super::locate::{Found, Refusal, locate};
+use super::locate::{Found, LongerPackets, Refusal, locate};
 use super::model::{Container, PacketDefinition};
 use super::plan::{Plan, Spot, Test};
 use super::stream::Stream;
@@ -32,6 +33,7 @@ pub struct PacketDecoder {
     streams: Vec<Stream>,
     one_apid: bool,
     bound_apid: Option<u16>,
+    longer: LongerPackets,
 }
 
 /// A container with those that inherit from it.
@@ -50,6 +52,9 @@ pub struct Rows {
     pub batch: RecordBatch,
     /// Which of the packets handed over are rows, in order.
     pub kept: Vec<usize>,
+    /// The packets among them that go on beyond their container, with the
+    /// bits that were not decoded.
+    pub undecoded: Vec<(usize, u32)>,
     /// The others, with the reason.
     pub refused: Vec<(usize, Refusal)>,
 }
@@ -67,6 +72,7 @@ impl PacketDecoder {
             streams: Vec::new(),
             one_apid: definition.one_apid,
             bound_apid: None,
+            longer: LongerPackets::Refuse,
         };
         let index = Index::new(definition)?;
         let mut planting = Planting {
@@ -83,6 +89,13 @@ impl PacketDecoder {
         planting.plant(&mut decoder, root, 0)?;
         decoder.check_streams(&definition.name)?;
         Ok(decoder)
+    }
+
+    /// Says what becomes of packets that are longer than their container.
+    #[must_use]
+    pub fn with_longer_packets(mut self, longer: LongerPackets) -> PacketDecoder {
+        self.longer = longer;
+        self
     }
 
     /// The streams that packets can go to.
@@ -143,14 +156,17 @@ impl PacketDecoder {
         let node = self.nodes.iter().find(|node| node.stream == Some(stream));
         let plan = &node.ok_or_else(|| Error::internal("no such stream"))?.plan;
         let mut located = Located::default();
-        let (mut kept, mut refused) = (Vec::new(), Vec::new());
+        let (mut kept, mut undecoded, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         let mut found = vec![Found::ABSENT; plan.slots];
         for (at, packet) in packets.iter().enumerate() {
-            match locate(plan, packet.bytes, &mut found) {
-                Ok(()) => {
+            match locate(plan, packet.bytes, self.longer, &mut found) {
+                Ok(rest) => {
                     located.packets.push(*packet);
                     located.found.extend_from_slice(&found);
                     kept.push(at);
+                    if rest > 0 {
+                        undecoded.push((at, rest));
+                    }
                 }
                 Err(refusal) => refused.push((at, refusal)),
             }
@@ -158,6 +174,7 @@ impl PacketDecoder {
         Ok(Rows {
             batch: kernels::decode(plan, &self.streams[stream], &located)?,
             kept,
+            undecoded,
             refused,
         })
     }

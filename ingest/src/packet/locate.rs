@@ -53,11 +53,28 @@ impl Found {
     };
 }
 
-/// Finds every slot of a plan in a packet, and proves the packet's length.
+/// What becomes of packets that are longer than their container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LongerPackets {
+    /// They are refused: either the definition or the packet is wrong.
+    #[default]
+    Refuse,
+    /// They are rows, and reported as not decoded to their end. This gives up
+    /// what tells a wrong reading of a definition from the right one.
+    Keep,
+}
+
+/// Finds every slot of a plan in a packet, and proves the packet's length; the
+/// bits at its end that no value takes, where such packets are kept.
 ///
 /// # Errors
 /// The packet is not what the container says.
-pub fn locate(plan: &Plan, packet: &[u8], found: &mut [Found]) -> Result<(), Refusal> {
+pub fn locate(
+    plan: &Plan,
+    packet: &[u8],
+    longer: LongerPackets,
+    found: &mut [Found],
+) -> Result<u32, Refusal> {
     let has = packet_bits(packet);
     if plan.fixed_end > has {
         return Err(cut(plan, has));
@@ -65,22 +82,32 @@ pub fn locate(plan: &Plan, packet: &[u8], found: &mut [Found]) -> Result<(), Ref
     found.fill(Found::ABSENT);
     let end = walk(plan, packet, found)?.max(plan.fixed_end);
     let needs = end.div_ceil(8) * 8;
-    if needs == has || (needs + ERROR_CONTROL_BITS == has && error_control::is_intact(packet)) {
-        return check_texts(plan, packet, found);
+    let controlled = needs + ERROR_CONTROL_BITS == has;
+    let undecoded = match controlled && error_control::is_intact(packet) {
+        true => 0,
+        false => has - needs,
+    };
+    if undecoded > 0 && longer == LongerPackets::Refuse {
+        return Err(too_long(plan, has, end, controlled));
     }
-    let more = match needs + ERROR_CONTROL_BITS == has {
+    check_texts(plan, packet, found)?;
+    Ok(undecoded)
+}
+
+fn too_long(plan: &Plan, has: u32, end: u32, controlled: bool) -> Refusal {
+    let more = match controlled {
         true => "; its last two bytes are not the error control of the others",
         false => "",
     };
-    Err(Refusal::new(
+    Refusal::new(
         reason::PACKET_LENGTH,
         format!(
             "the packet has {} bytes, but container {:?} ends at bit {end}, in byte {}{more}",
             has / 8,
             plan.container,
-            needs / 8
+            end.div_ceil(8)
         ),
-    ))
+    )
 }
 
 impl Test {

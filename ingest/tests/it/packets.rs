@@ -29,7 +29,7 @@ fn jpss_geolocation() {
         "packets/jpss/J01_G011_LZ_2021-04-09T00-00-00Z_V01.DAT1",
     );
     decoded.check(&expect![[r#"
-        jpss_att_ephem 7200x32 of 1 streams, refused {}, idle 0, holes []
+        jpss_att_ephem 7200x32 of 1 streams, refused {}, not to the end 0, idle 0, holes []
     "#]]);
     let values = compared(&decoded, 11, "packets/jpss/expected_apid0011.parquet");
     expect!["208800 values of 29 columns equal"].assert_eq(&values);
@@ -42,8 +42,11 @@ fn ctim_cubesat() {
     };
     let decoded = Decoded::of(&definition, "packets/ctim/ccsds_2021_155_14_39_51");
     decoded.check(&expect![[r#"
-        apid_20_packet 5x26, apid_32_packet 104x33, apid_33_packet 1x42, apid_34_packet 1x62, apid_39_packet 1x58, apid_41_packet 1147x1008, apid_42_packet 72x1008, apid_47_packet 63x1008 of 38 streams, refused {"packet-length": 105}, idle 0, holes []
+        apid_20_packet 5x26, apid_32_packet 104x33, apid_33_packet 1x42, apid_34_packet 1x62, apid_39_packet 1x58, apid_41_packet 1147x1008, apid_42_packet 72x1008, apid_47_packet 63x1008 of 38 streams, refused {"packet-length": 105}, not to the end 0, idle 0, holes []
     "#]]);
+    // The definition ends before the packets of APID 1 do, and one of APID 20.
+    let decoded = Decoded::with_longer(&definition, "packets/ctim/ccsds_2021_155_14_39_51");
+    decoded.check(&expect![[""]]);
     let values = [1, 20, 32, 33, 34, 39, 41, 42, 47].map(|apid| {
         let file = format!("packets/ctim/expected/apid{apid:04}.parquet");
         format!("{apid}: {}\n", compared(&decoded, apid, &file))
@@ -61,7 +64,7 @@ fn imap_hit_housekeeping() {
         "packets/imap_hit/imap_hit_l0_hk_20100105_v001.pkts",
     );
     decoded.check(&expect![[r#"
-        hit_hskp 88x224 of 2 streams, refused {}, idle 0, holes []
+        hit_hskp 88x224 of 2 streams, refused {}, not to the end 0, idle 0, holes []
     "#]]);
     let values = compared(&decoded, 1251, "packets/imap_hit/expected_apid1251.parquet");
     expect!["19448 values of 221 columns equal"].assert_eq(&values);
@@ -74,7 +77,7 @@ fn imap_hit_science_with_dynamic_lengths() {
     };
     let decoded = Decoded::of(&definition, "packets/imap_hit/sci_sample.ccsds");
     decoded.check(&expect![[r#"
-        hit_science 1740x14 of 2 streams, refused {}, idle 0, holes []
+        hit_science 1740x14 of 2 streams, refused {}, not to the end 0, idle 0, holes []
     "#]]);
     let values = compared(&decoded, 1252, "packets/imap_hit/expected_apid1252.parquet");
     expect!["19140 values of 11 columns equal"].assert_eq(&values);
@@ -90,7 +93,7 @@ fn imap_codice_housekeeping_among_packets_without_definition() {
         "packets/imap_codice/imap_codice_l0_hskp_20100101_v001.pkts",
     );
     decoded.check(&expect![[r#"
-        p_cod_nhk 99x134 of 1 streams, refused {"no-definition": 523}, idle 0, holes []
+        p_cod_nhk 99x134 of 1 streams, refused {"no-definition": 523}, not to the end 0, idle 0, holes []
     "#]]);
     let values = compared(
         &decoded,
@@ -98,7 +101,8 @@ fn imap_codice_housekeeping_among_packets_without_definition() {
         "packets/imap_codice/expected/apid1136.parquet",
     );
     expect!["12969 values of 131 columns equal"].assert_eq(&values);
-    expect![[r#"12078 values of the ground system equal, absent: ["timestamp"]"#]].assert_eq(&ground_export(&decoded));
+    expect![[r#"12078 values of the ground system equal, absent: ["timestamp"]"#]]
+        .assert_eq(&ground_export(&decoded));
 }
 
 /// The mission's own ground system: raw values by the parameters' names.
@@ -136,7 +140,7 @@ fn simulated_mission_by_its_csv() {
             35,
             "SSAT1_2015-180-00-00-00_2015-180-01-59-59_35_1_sim.tlm",
             expect![[r#"
-                sim 7200x35 of 1 streams, refused {}, idle 0, holes []
+                sim 7200x35 of 1 streams, refused {}, not to the end 0, idle 0, holes []
                 208800 values of 29 columns equal
             "#]],
         ),
@@ -144,7 +148,7 @@ fn simulated_mission_by_its_csv() {
             251,
             "SSAT1_2015-180-00-00-00_2015-180-01-59-59_251_1_sim.tlm",
             expect![[r#"
-                sim 24000x25 of 1 streams, refused {}, idle 0, holes []
+                sim 24000x25 of 1 streams, refused {}, not to the end 0, idle 0, holes []
                 456000 values of 19 columns equal
             "#]],
         ),
@@ -152,7 +156,7 @@ fn simulated_mission_by_its_csv() {
             895,
             "SSAT1_2015-180-00-00-00_2015-180-01-59-56_895_1_sim.tlm",
             expect![[r#"
-                sim 71970x26 of 1 streams, refused {}, idle 0, holes []
+                sim 71970x26 of 1 streams, refused {}, not to the end 0, idle 0, holes []
                 1439400 values of 20 columns equal
             "#]],
         ),
@@ -243,11 +247,11 @@ fn damaged_streams_of_geolocation() {
         .map(|(file, summary)| format!("{file}: {summary}"))
         .collect();
     expect![[r#"
-        jpss_600.bin: jpss_att_ephem 600x32 of 1 streams, refused {}, idle 0, holes []
-        jpss_dup.bin: jpss_att_ephem 625x32 of 1 streams, refused {}, idle 0, holes []
-        jpss_gap.bin: jpss_att_ephem 593x32 of 1 streams, refused {}, idle 0, holes []
-        jpss_late_dump.bin: jpss_att_ephem 600x32 of 1 streams, refused {}, idle 0, holes []
-        jpss_truncated_tail.bin: jpss_att_ephem 599x32 of 1 streams, refused {}, idle 0, holes [(42529, 41)]
-        multiplexed.bin: jpss_att_ephem 200x32 of 1 streams, refused {"no-definition": 800}, idle 102, holes []
+        jpss_600.bin: jpss_att_ephem 600x32 of 1 streams, refused {}, not to the end 0, idle 0, holes []
+        jpss_dup.bin: jpss_att_ephem 625x32 of 1 streams, refused {}, not to the end 0, idle 0, holes []
+        jpss_gap.bin: jpss_att_ephem 593x32 of 1 streams, refused {}, not to the end 0, idle 0, holes []
+        jpss_late_dump.bin: jpss_att_ephem 600x32 of 1 streams, refused {}, not to the end 0, idle 0, holes []
+        jpss_truncated_tail.bin: jpss_att_ephem 599x32 of 1 streams, refused {}, not to the end 0, idle 0, holes [(42529, 41)]
+        multiplexed.bin: jpss_att_ephem 200x32 of 1 streams, refused {"no-definition": 800}, not to the end 0, idle 102, holes []
     "#]].assert_eq(&text);
 }

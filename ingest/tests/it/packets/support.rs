@@ -10,6 +10,7 @@ use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type};
 use downlake_ingest::packet::decoder::PacketDecoder;
 use downlake_ingest::packet::header::PrimaryHeader;
 use downlake_ingest::packet::kernels::Packet;
+use downlake_ingest::packet::locate::LongerPackets;
 use downlake_ingest::packet::model::{PacketDefinition, Place};
 use downlake_ingest::packet::walk::{PacketWalker, Piece};
 use downlake_lake::schema::names;
@@ -34,6 +35,7 @@ pub(super) struct Decoded {
     names: Vec<String>,
     refused: BTreeMap<String, u64>,
     idle: u64,
+    undecoded: usize,
     holes: Vec<(u64, u64)>,
 }
 
@@ -46,17 +48,29 @@ struct Owned {
 impl Decoded {
     pub(super) fn of(definition: &PacketDefinition, file: &str) -> Decoded {
         let file = File::open(data(file).expect("test data")).expect("a file of packets");
-        Decoded::of_stream(definition, file)
+        Decoded::of_stream(definition, file, LongerPackets::Refuse)
     }
 
-    pub(super) fn of_stream(definition: &PacketDefinition, stream: impl std::io::Read) -> Decoded {
-        let mut decoder = PacketDecoder::new(definition, None).expect("a good definition");
+    /// With packets that go on beyond their containers.
+    pub(super) fn with_longer(definition: &PacketDefinition, file: &str) -> Decoded {
+        let file = File::open(data(file).expect("test data")).expect("a file of packets");
+        Decoded::of_stream(definition, file, LongerPackets::Keep)
+    }
+
+    fn of_stream(
+        definition: &PacketDefinition,
+        stream: impl std::io::Read,
+        longer: LongerPackets,
+    ) -> Decoded {
+        let decoder = PacketDecoder::new(definition, None).expect("a good definition");
+        let mut decoder = decoder.with_longer_packets(longer);
         let mut packets: Vec<Vec<Owned>> = decoder.streams().iter().map(|_| Vec::new()).collect();
         let mut decoded = Decoded {
             streams: Vec::new(),
             names: Vec::new(),
             refused: BTreeMap::new(),
             idle: 0,
+            undecoded: 0,
             holes: Vec::new(),
         };
         let mut walker = PacketWalker::new(stream);
@@ -104,6 +118,7 @@ impl Decoded {
             for (_, refusal) in &rows.refused {
                 self.refuse(refusal.reason);
             }
+            self.undecoded += rows.undecoded.len();
             batches.push(rows.batch);
         }
         let of = &decoder.streams()[stream];
@@ -126,10 +141,11 @@ impl Decoded {
             .map(|(name, batch)| format!("{name} {}x{}", batch.num_rows(), batch.num_columns()))
             .collect();
         format!(
-            "{} of {} streams, refused {:?}, idle {}, holes {:?}\n",
+            "{} of {} streams, refused {:?}, not to the end {}, idle {}, holes {:?}\n",
             streams.join(", "),
             self.names.len(),
             self.refused,
+            self.undecoded,
             self.idle,
             self.holes
         )

@@ -525,7 +525,8 @@ fn garbage_between_packets_is_a_hole() {
         only garbage: 0 packets, 53 bytes at 0, 0 packets
         only zeros: 0 packets, 500 bytes at 0, 0 packets
         nothing: 0 packets
-    "#]].assert_eq(&text);
+    "#]]
+    .assert_eq(&text);
 }
 
 /// A length with a wrong bit takes no good packet with it.
