@@ -9,6 +9,7 @@ pub mod decode;
 pub mod frames;
 pub mod infer;
 pub mod job;
+pub mod packet;
 mod pipeline;
 pub mod progress;
 pub mod redrive;

@@ -22,6 +22,12 @@ pub const DUPLICATE_KEY: &str = "duplicate-key";
 pub const NOT_AN_OBJECT: &str = "not-an-object";
 /// The record has a field that the definition does not name.
 pub const UNKNOWN_FIELD: &str = "unknown-field";
+/// No container of the packet definition describes the packet.
+pub const NO_DEFINITION: &str = "no-definition";
+/// Several containers of the packet definition describe the packet.
+pub const AMBIGUOUS: &str = "ambiguous";
+/// The packet is longer or shorter than its header or its container says.
+pub const PACKET_LENGTH: &str = "packet-length";
 
 /// Every code a decoder uses, with its meaning.
 pub const ALL: &[(&str, &str)] = &[
@@ -42,4 +48,16 @@ pub const ALL: &[(&str, &str)] = &[
     (DUPLICATE_KEY, "an object names a field twice"),
     (NOT_AN_OBJECT, "a top-level value is not an object"),
     (UNKNOWN_FIELD, "a field that the definition does not name"),
+    (
+        NO_DEFINITION,
+        "no container of the packet definition describes the packet",
+    ),
+    (
+        AMBIGUOUS,
+        "several containers of the packet definition describe the packet",
+    ),
+    (
+        PACKET_LENGTH,
+        "the packet is longer or shorter than its header or its container says",
+    ),
 ];

@@ -6,5 +6,6 @@ mod fuzz;
 mod int96;
 mod job;
 mod md5;
+mod packets;
 mod report;
 mod text;

@@ -1,0 +1,301 @@
+//! Packets to the rows of their streams.
+//!
+//! Promises: of the packets handed over, each is a row of exactly one stream
+//! or refused with a reason. Refuses packets that no container more specific
+//! than the root describes (`no-definition`), that two describe
+//! (`ambiguous`), and that are longer or shorter than their container
+//! (`packet-length`); longer ones are kept and reported where that is asked
+//! for ([`PacketDecoder::with_longer_packets`]).
+
+use arrow::array::RecordBatch;
+use downlake_lake::{Error, Result};
+
+use crate::decode::reason;
+
+use super::check::{Index, MAX_DEPTH};
+use super::header::PrimaryHeader;
+use super::kernels::{self, Located, Packet};
+use super::locate::{Found, LongerPackets, Refusal, locate};
+use super::model::{Container, PacketDefinition};
+use super::plan::{Plan, Spot, Test};
+use super::stream::Stream;
+
+/// Most values of all containers of a definition together.
+pub const MAX_TOTAL_FIELDS: usize = 1 << 20;
+/// Most bytes of packets that one call decodes, so that offsets of Arrow
+/// columns stay within 32 bits.
+pub const MAX_BATCH_BYTES: usize = 128 << 20;
+
+/// A definition, ready to decode packets.
+#[derive(Debug)]
+pub struct PacketDecoder {
+    nodes: Vec<Node>,
+    streams: Vec<Stream>,
+    one_apid: bool,
+    bound_apid: Option<u16>,
+    longer: LongerPackets,
+}
+
+/// A container with those that inherit from it.
+#[derive(Debug)]
+struct Node {
+    plan: Plan,
+    /// Whether packets can end here, and in which stream.
+    stream: Option<usize>,
+    heirs: Vec<(Option<Test>, usize)>,
+}
+
+/// The rows of one stream, and the packets that are none.
+#[derive(Debug)]
+pub struct Rows {
+    /// The rows, in the order of the packets that were kept.
+    pub batch: RecordBatch,
+    /// Which of the packets handed over are rows, in order.
+    pub kept: Vec<usize>,
+    /// The packets among them that go on beyond their container, with the
+    /// bits that were not decoded.
+    pub undecoded: Vec<(usize, u32)>,
+    /// The others, with the reason.
+    pub refused: Vec<(usize, Refusal)>,
+}
+
+impl PacketDecoder {
+    /// Compiles a definition; tables are named `<prefix>_<container>`.
+    ///
+    /// # Errors
+    /// Invalid, with file and line, at the first construct that cannot be
+    /// decoded.
+    pub fn new(definition: &PacketDefinition, prefix: Option<&str>) -> Result<PacketDecoder> {
+        definition.check()?;
+        let mut decoder = PacketDecoder {
+            nodes: Vec::new(),
+            streams: Vec::new(),
+            one_apid: definition.one_apid,
+            bound_apid: None,
+            longer: LongerPackets::Refuse,
+        };
+        let index = Index::new(definition)?;
+        let mut planting = Planting {
+            definition,
+            index: &index,
+            prefix,
+            fields: 0,
+        };
+        let root = definition
+            .containers
+            .iter()
+            .find(|c| c.name == definition.root);
+        let root = root.ok_or_else(|| Error::internal("a checked definition has no root"))?;
+        planting.plant(&mut decoder, root, 0)?;
+        decoder.check_streams(&definition.name)?;
+        Ok(decoder)
+    }
+
+    /// Says what becomes of packets that are longer than their container.
+    #[must_use]
+    pub fn with_longer_packets(mut self, longer: LongerPackets) -> PacketDecoder {
+        self.longer = longer;
+        self
+    }
+
+    /// The streams that packets can go to.
+    pub fn streams(&self) -> &[Stream] {
+        &self.streams
+    }
+
+    /// The stream of a packet, by number.
+    ///
+    /// # Errors
+    /// No stream takes the packet.
+    pub fn resolve(&mut self, packet: &[u8]) -> Result<usize, Refusal> {
+        let Some(header) = PrimaryHeader::read(packet) else {
+            return Err(Refusal::new(
+                reason::PACKET_LENGTH,
+                format!(
+                    "{} bytes are no packet: the header alone has 6",
+                    packet.len()
+                ),
+            ));
+        };
+        if header.packet_bytes() != packet.len() {
+            return Err(Refusal::new(
+                reason::PACKET_LENGTH,
+                format!(
+                    "{} bytes are not the packet of APID {}, whose header says {}",
+                    packet.len(),
+                    header.apid,
+                    header.packet_bytes()
+                ),
+            ));
+        }
+        if self.one_apid && *self.bound_apid.get_or_insert(header.apid) != header.apid {
+            return Err(Refusal::new(
+                reason::NO_DEFINITION,
+                format!(
+                    "APID {}: the definition describes one APID, and the first packet has {}",
+                    header.apid,
+                    self.bound_apid.unwrap_or_default()
+                ),
+            ));
+        }
+        self.descend(0, packet, header.apid)
+    }
+
+    /// Decodes packets of one stream.
+    ///
+    /// # Errors
+    /// Limit, if the packets are more than [`MAX_BATCH_BYTES`] together;
+    /// refused packets are no error.
+    pub fn decode(&self, stream: usize, packets: &[Packet]) -> Result<Rows> {
+        let bytes: usize = packets.iter().map(|packet| packet.bytes.len()).sum();
+        if bytes > MAX_BATCH_BYTES {
+            return Err(Error::limit(format!(
+                "{bytes} bytes of packets are too many for one batch: {MAX_BATCH_BYTES} at most"
+            )));
+        }
+        let node = self.nodes.iter().find(|node| node.stream == Some(stream));
+        let plan = &node.ok_or_else(|| Error::internal("no such stream"))?.plan;
+        let mut located = Located::default();
+        let (mut kept, mut undecoded, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+        let mut found = vec![Found::ABSENT; plan.slots];
+        for (at, packet) in packets.iter().enumerate() {
+            match locate(plan, packet.bytes, self.longer, &mut found) {
+                Ok(rest) => {
+                    located.packets.push(*packet);
+                    located.found.extend_from_slice(&found);
+                    kept.push(at);
+                    if rest > 0 {
+                        undecoded.push((at, rest));
+                    }
+                }
+                Err(refusal) => refused.push((at, refusal)),
+            }
+        }
+        Ok(Rows {
+            batch: kernels::decode(plan, &self.streams[stream], &located)?,
+            kept,
+            undecoded,
+            refused,
+        })
+    }
+
+    fn descend(&self, at: usize, packet: &[u8], apid: u16) -> Result<usize, Refusal> {
+        let node = &self.nodes[at];
+        let mut taken: Option<usize> = None;
+        for (test, heir) in &node.heirs {
+            if !test
+                .as_ref()
+                .is_none_or(|test| test.holds(packet, &[]).unwrap_or(false))
+            {
+                continue;
+            }
+            if let Some(other) = taken.replace(*heir) {
+                return Err(Refusal::new(
+                    reason::AMBIGUOUS,
+                    format!(
+                        "containers {:?} and {:?} both describe this packet of APID {apid}",
+                        self.nodes[other].plan.container, self.nodes[*heir].plan.container
+                    ),
+                ));
+            }
+        }
+        match (taken, node.stream) {
+            (Some(heir), _) => self.descend(heir, packet, apid),
+            (None, Some(stream)) => Ok(stream),
+            (None, None) => Err(Refusal::new(
+                reason::NO_DEFINITION,
+                format!(
+                    "APID {apid}: no container that inherits from {:?} describes this packet",
+                    node.plan.container
+                ),
+            )),
+        }
+    }
+
+    fn check_streams(&self, definition: &str) -> Result<()> {
+        if self.streams.is_empty() {
+            return Err(Error::invalid(format!(
+                "packet definition {definition:?} describes no packets: all its containers are abstract"
+            )));
+        }
+        let mut names: Vec<_> = self.streams.iter().map(|s| &s.definition.stream).collect();
+        names.sort_unstable();
+        match names.windows(2).find(|two| two[0] == two[1]) {
+            Some(two) => Err(Error::invalid(format!(
+                "two containers of packet definition {definition:?} make the table {:?}: rename one",
+                two[0]
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The growing of the tree of containers.
+struct Planting<'a> {
+    definition: &'a PacketDefinition,
+    index: &'a Index<'a>,
+    prefix: Option<&'a str>,
+    fields: usize,
+}
+
+impl Planting<'_> {
+    fn plant(
+        &mut self,
+        decoder: &mut PacketDecoder,
+        container: &Container,
+        depth: usize,
+    ) -> Result<usize> {
+        if depth > MAX_DEPTH {
+            return Err(container.place.refuse("containers inherit too deeply"));
+        }
+        let plan = Plan::new(container, self.index)?;
+        self.fields += plan.fields.len();
+        if self.fields > MAX_TOTAL_FIELDS {
+            return Err(container.place.refuse(format!(
+                "the containers have more than {MAX_TOTAL_FIELDS} values together"
+            )));
+        }
+        let at = decoder.nodes.len();
+        decoder.nodes.push(Node {
+            plan,
+            stream: None,
+            heirs: Vec::new(),
+        });
+        let all = &self.definition.containers;
+        let heirs = all
+            .iter()
+            .filter(|c| c.base.as_deref() == Some(&*container.name));
+        for heir in heirs {
+            let test = self.test(&decoder.nodes[at].plan, heir)?;
+            let node = self.plant(decoder, heir, depth + 1)?;
+            decoder.nodes[at].heirs.push((test, node));
+        }
+        let is_root_of_others = depth == 0 && !decoder.nodes[at].heirs.is_empty();
+        if !container.is_abstract && !is_root_of_others {
+            decoder.nodes[at].stream = Some(decoder.streams.len());
+            let stream = Stream::of(&decoder.nodes[at].plan, self.prefix)?;
+            decoder.streams.push(stream);
+        }
+        Ok(at)
+    }
+
+    /// What a packet of the base must hold to be of the heir.
+    fn test(&self, base: &Plan, heir: &Container) -> Result<Option<Test>> {
+        let Some(condition) = &heir.when else {
+            return Ok(None);
+        };
+        let test = base.test(condition, &heir.place)?;
+        let moving = |test: &Test| {
+            let sources = test.sources().into_iter();
+            let mut moving = sources.filter(|s| !matches!(s.spot, Spot::At(_)));
+            moving.next().map(|source| source.name.clone())
+        };
+        match moving(&test) {
+            None => Ok(Some(test)),
+            Some(name) => Err(heir.place.refuse(format!(
+                "container {:?} inherits under a condition on {name:?}, which has no fixed place: not implemented",
+                heir.name
+            ))),
+        }
+    }
+}

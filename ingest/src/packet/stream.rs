@@ -1,0 +1,291 @@
+//! From container to stream: the table, its columns, and what they hold.
+//!
+//! The rule. A container that packets can end in is a stream, named after it
+//! (`<prefix>_<name>` where there is a prefix). Its columns are those of the
+//! primary header (`apid`, `seq_flags`, `seq_count`), the place in the source
+//! unit, then the parameters in the order of the packet, under their own
+//! names, folded. A parameter with a polynomial, and one with a boolean or an
+//! instant that do not say all of their raw value, has its engineering value
+//! in `<name>` and its raw value in `<name>__raw`; an enumeration gets its
+//! `__raw` from the lake. Members of aggregates are columns, `<name>_<member>`;
+//! arrays are lists.
+//!
+//! Promises: no two columns share a name; a value has one column that holds
+//! every value of its encoding. Refuses to guess an axis: rows are ordered by
+//! their place in the source unit, and what looks like a clock is a notice.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use downlake_lake::schema::names::{
+    self, BYTE_OFFSET, INGEST_ID, OnCollision, PACKET_INDEX, RAW_SUFFIX,
+};
+use downlake_lake::schema::{Column, ColumnType, Definition, Evolution, Origin, TimeAxis};
+use downlake_lake::{Error, Result};
+
+use super::model::{Encoding, Label, Meaning, Scalar, Sign};
+use super::plan::{Field as PlanField, Plan, Spot};
+
+/// Columns of the primary header, in the order of the table.
+pub const HEADER_COLUMNS: [&str; 3] = ["apid", "seq_flags", "seq_count"];
+
+/// What one column of a stream holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filling {
+    /// The APID of the primary header.
+    Apid,
+    /// The sequence flags of the primary header.
+    SequenceFlags,
+    /// The sequence count of the primary header.
+    SequenceCount,
+    /// The number of the packet in its source unit.
+    PacketIndex,
+    /// The place of the packet's first byte in its source unit.
+    ByteOffset,
+    /// The raw value of a field of the plan, by number.
+    Raw(usize),
+    /// The engineering value of a field of the plan, by number.
+    Engineering(usize),
+}
+
+/// A table that packets of one container go to.
+#[derive(Debug, Clone)]
+pub struct Stream {
+    /// The definition of the table.
+    pub definition: Definition,
+    /// What each of its columns holds, in order.
+    pub fillings: Vec<Filling>,
+    /// What a person should know: parameters that stand there again, and what
+    /// looks like a clock.
+    pub notices: Vec<String>,
+}
+
+impl Stream {
+    /// The stream of a container's plan.
+    ///
+    /// # Errors
+    /// Invalid, if two columns would share a name; both are shown.
+    pub fn of(plan: &Plan, prefix: Option<&str>) -> Result<Stream> {
+        let name = match prefix {
+            Some(prefix) => format!("{prefix}_{}", plan.container),
+            None => plan.container.clone(),
+        };
+        let in_container = |error: Error| {
+            let place = &plan.place;
+            error.context(format!("{place}: container {:?}", plan.container))
+        };
+        let (columns, fillings) = columns_of(plan).map_err(in_container)?;
+        let mut definition = Definition::new(names::fold(&name).name, Origin::Given, columns);
+        definition.description = plan.description.clone();
+        definition.evolution = Evolution::Strict;
+        definition.dedup_by = vec!["apid".to_owned(), "seq_count".to_owned()];
+        definition.time = TimeAxis::Relative {
+            column: PACKET_INDEX.to_owned(),
+            unit: "packet".to_owned(),
+            run_key: Some(INGEST_ID.to_owned()),
+        };
+        definition.check().map_err(in_container)?;
+        let again = plan.repeated.iter().map(|(parameter, name)| {
+            let container = &plan.container;
+            format!("{parameter:?} stands again in container {container:?}: this value is {name:?}")
+        });
+        Ok(Stream {
+            notices: again.chain(clocks(&definition)).collect(),
+            definition,
+            fillings,
+        })
+    }
+
+    /// The batches that packets of this stream become.
+    pub fn schema(&self) -> SchemaRef {
+        let columns = self.definition.columns.iter();
+        let fields: Vec<Field> = columns.map(Column::decoded_field).collect();
+        Arc::new(Schema::new(fields))
+    }
+}
+
+impl Scalar {
+    /// The type of the raw value.
+    pub fn raw_kind(&self) -> ColumnType {
+        match self.encoding {
+            Encoding::Integer { bits, sign, .. } => whole_kind(bits, sign == Sign::Unsigned),
+            Encoding::Float { bits: 16, .. } => ColumnType::F16,
+            Encoding::Float { bits: 32, .. } => ColumnType::F32,
+            Encoding::Float { .. } => ColumnType::F64,
+            Encoding::Text { .. } => ColumnType::Text,
+            Encoding::Binary { .. } => ColumnType::Binary,
+        }
+    }
+
+    /// The type of the engineering value, where it is not the raw one.
+    pub fn engineering_kind(&self) -> Option<ColumnType> {
+        match self.meaning {
+            Meaning::Plain | Meaning::Labels(_) => None,
+            Meaning::Polynomial(_) => Some(ColumnType::F64),
+            Meaning::Boolean => Some(ColumnType::Bool),
+            Meaning::Instant(_) => Some(ColumnType::Timestamp),
+        }
+    }
+
+    /// Whether the engineering value says all that the raw value says.
+    pub fn is_told_by_engineering(&self) -> bool {
+        let one_bit = matches!(self.encoding, Encoding::Integer { bits: 1, .. });
+        self.meaning == Meaning::Boolean && one_bit
+    }
+}
+
+/// The narrowest type whose table column holds every number of the width.
+fn whole_kind(bits: u8, unsigned: bool) -> ColumnType {
+    match (bits, unsigned) {
+        (..=8, true) => ColumnType::U8,
+        (..=16, true) => ColumnType::U16,
+        (..=32, true) => ColumnType::U32,
+        (64.., true) => ColumnType::U64,
+        (..=8, false) => ColumnType::I8,
+        (..=16, false) => ColumnType::I16,
+        (..=32, false) => ColumnType::I32,
+        _ => ColumnType::I64,
+    }
+}
+
+fn columns_of(plan: &Plan) -> Result<(Vec<Column>, Vec<Filling>)> {
+    let mut columns = header_columns();
+    let mut fillings = vec![
+        Filling::Apid,
+        Filling::SequenceFlags,
+        Filling::SequenceCount,
+        Filling::PacketIndex,
+        Filling::ByteOffset,
+    ];
+    let kept: Vec<usize> = (0..plan.fields.len())
+        .filter(|at| !repeats_header(&plan.fields[*at]))
+        .collect();
+    let sources: Vec<&str> = kept.iter().map(|at| &*plan.fields[*at].name).collect();
+    let taken: Vec<&str> = columns.iter().map(|c| &*c.name).collect();
+    let folded = names::fold_all_beside(&sources, &taken, OnCollision::Refuse)?;
+    for (at, name) in kept.into_iter().zip(folded.names) {
+        let field = &plan.fields[at];
+        let unit = field.scalar.unit.clone().or(name.unit);
+        let mut column = Column::new(name.name, &field.name, field.kind(field.scalar.raw_kind()));
+        column.description = field.description.clone();
+        let Some(kind) = field.scalar.engineering_kind() else {
+            column.enumeration = enumeration(&field.scalar.meaning);
+            column.unit = unit;
+            columns.push(column);
+            fillings.push(Filling::Raw(at));
+            continue;
+        };
+        let mut engineering = column.clone();
+        engineering.kind = field.kind(kind);
+        engineering.unit = unit;
+        columns.push(engineering);
+        fillings.push(Filling::Engineering(at));
+        if !field.scalar.is_told_by_engineering() {
+            column.name.push_str(RAW_SUFFIX);
+            columns.push(column);
+            fillings.push(Filling::Raw(at));
+        }
+    }
+    Ok((columns, fillings))
+}
+
+fn header_columns() -> Vec<Column> {
+    let described = [
+        ("apid", ColumnType::U16, "application process of the packet"),
+        (
+            "seq_flags",
+            ColumnType::U8,
+            "0 continuation, 1 first, 2 last, 3 whole",
+        ),
+        (
+            "seq_count",
+            ColumnType::U16,
+            "count of the packets of this APID, modulo 16384",
+        ),
+        (
+            PACKET_INDEX,
+            ColumnType::I64,
+            "number of the packet in its source unit, from 0",
+        ),
+        (
+            BYTE_OFFSET,
+            ColumnType::I64,
+            "place of the packet's first byte in its source unit",
+        ),
+    ];
+    described
+        .into_iter()
+        .map(|(name, kind, description)| {
+            let mut column = Column::new(name, name, kind);
+            column.description = Some(description.to_owned());
+            column
+        })
+        .collect()
+}
+
+/// A definition that calls a field of the primary header as the lake does:
+/// the same bits, so the same column.
+fn repeats_header(field: &PlanField) -> bool {
+    const BITS: [(&str, u32, u8); 3] =
+        [("apid", 5, 11), ("seq_flags", 16, 2), ("seq_count", 18, 14)];
+    let name = names::fold(&field.name).name;
+    let Encoding::Integer { bits, .. } = field.scalar.encoding else {
+        return false;
+    };
+    let plain = field.scalar.meaning == Meaning::Plain && field.repeat.is_none();
+    let unsigned = field.number.is_some_and(|n| n.sign == Sign::Unsigned);
+    let spot = BITS.iter().find(|(known, ..)| *known == name);
+    plain
+        && unsigned
+        && spot.is_some_and(|(_, at, width)| field.spot == Spot::At(*at) && bits == *width)
+}
+
+/// Labels as the lake spells them, one number each.
+fn enumeration(meaning: &Meaning) -> Vec<(i64, String)> {
+    let Meaning::Labels(labels) = meaning else {
+        return Vec::new();
+    };
+    let spread = |label: &Label| {
+        let text = label.text.clone();
+        (label.low..=label.high).map(move |number| (number, text.clone()))
+    };
+    labels.iter().flat_map(spread).collect()
+}
+
+/// What could be the axis, with the lines that make it one.
+fn clocks(definition: &Definition) -> impl Iterator<Item = String> + '_ {
+    let instants = definition
+        .columns
+        .iter()
+        .filter(|c| c.kind == ColumnType::Timestamp);
+    let declared = instants.map(move |column| {
+        format!(
+            "{:?} of stream {:?} is a time: to order rows by it, add [time] axis = \"absolute\", code = \"iso\", columns = [{:?}]",
+            column.source, definition.stream, column.name
+        )
+    });
+    declared.chain(cds_clock(definition))
+}
+
+/// Days, milliseconds and microseconds behind one another right after the
+/// header, as CCSDS 301.0-B segments a day.
+fn cds_clock(definition: &Definition) -> Option<String> {
+    let is = |column: &Column, kind: &ColumnType, unit: &str| {
+        column.kind == *kind && column.unit.as_deref() == Some(unit)
+    };
+    let three = definition.columns.windows(3).find(|three| {
+        is(&three[0], &ColumnType::U16, "day")
+            && is(&three[1], &ColumnType::U32, "ms")
+            && is(&three[2], &ColumnType::U16, "us")
+    })?;
+    Some(format!(
+        "{:?}, {:?}, {:?} of stream {:?} look like a CCSDS day clock: if they are, add [time] axis = \"absolute\", code = \"cds\", columns = [{:?}, {:?}, {:?}]",
+        three[0].source,
+        three[1].source,
+        three[2].source,
+        definition.stream,
+        three[0].name,
+        three[1].name,
+        three[2].name
+    ))
+}
