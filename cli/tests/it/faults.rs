@@ -178,6 +178,52 @@ fn what_is_refused_again_stands_where_it_stood() {
     Audit::clean(&program.lake(), Last::Finished, "after the redrive");
 }
 
+/// The framing of the records is not the definition: what is read back from
+/// `_quarantine` carries the hash of the definition that is stored.
+#[test]
+fn a_redrive_ends_when_the_definition_is_the_same() {
+    let program = Program::new();
+    program.write("flight.toml", DEFINITION);
+    program.write(
+        "wide.toml",
+        DEFINITION.replace("valid = [0, 1000]", "valid = [0, 2000]"),
+    );
+    program.write(
+        "raw/a.csv",
+        "ts,seq,value,note\n2021-03-01T00:00:01Z,1,1500,x\n2021-03-01T00:00:02Z,2,5000,y\n",
+    );
+    program.write(
+        "raw/b.jsonl",
+        "{\"ts\":\"2021-03-01T00:00:05Z\",\"seq\":5,\"value\":7000}\n",
+    );
+    program.good(&["ingest", "raw", "--schema", "flight.toml"]);
+    let redrive = ["quarantine", "redrive", "--schema", "wide.toml"];
+    let first = program.good(&redrive);
+    assert!(
+        first.out.contains("1 committed, 1 refused again"),
+        "{first:?}"
+    );
+    let count =
+        "SELECT (SELECT count(*) FROM _quarantine) AS q, (SELECT count(*) FROM _ledger) AS l";
+    let after = program.good(&["sql", "-f", "csv", count]).out;
+    for _ in 0..2 {
+        let again = program.good(&redrive);
+        assert!(
+            again
+                .err
+                .contains("the definition that refused is still in force"),
+            "{again:?}"
+        );
+        assert!(
+            again
+                .out
+                .contains("no refused record can be tried again now")
+        );
+        assert_eq!(program.good(&["sql", "-f", "csv", count]).out, after);
+    }
+    Audit::clean(&program.lake(), Last::Finished, "after three redrives");
+}
+
 #[test]
 fn too_little_memory_is_refused() {
     let program = Program::new();
