@@ -520,6 +520,16 @@ impl Drop for SmallDisk<'_> {
     }
 }
 
+/// Takes what room is left on the disk of a file.
+fn fill(path: &Path) {
+    use std::io::Write;
+    let mut ballast = fs::File::create(path).unwrap();
+    for bytes in [1 << 20, 4 << 10, 1] {
+        let block = vec![1; bytes];
+        while ballast.write_all(&block).is_ok() {}
+    }
+}
+
 #[test]
 fn a_full_disk_is_a_limit_and_loses_nothing() {
     let program = Program::new();
@@ -538,6 +548,11 @@ fn a_full_disk_is_a_limit_and_loses_nothing() {
     assert_eq!(report["units"][0]["state"], "landed", "{report}");
     assert_eq!(report["units"][1]["state"], "failed", "{report}");
     assert_eq!(count(&program, "t"), json!({"n": 20, "d": 20}));
+    fill(&lake.join("ballast"));
+    let doctor = program.run(&["doctor"]);
+    assert_eq!(doctor.code, 6, "{doctor:?}");
+    assert!(doctor.out.contains("BAD  write"), "{doctor:?}");
+    fs::remove_file(lake.join("ballast")).unwrap();
     disk.enlarge();
     program.good(&["ingest", "raw", "--table", "t"]);
     assert_eq!(
