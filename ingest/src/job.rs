@@ -563,6 +563,7 @@ impl<'a> Job<'a> {
             lake: Arc::clone(self.lake()?),
             destination: planned.destination,
             definition: planned.definition,
+            layout: None,
             format,
             file,
             identity,

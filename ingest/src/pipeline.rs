@@ -5,12 +5,13 @@
 //! bytes. Nothing is visible before the commit, and a unit that fails leaves
 //! the lake as it was.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use downlake_lake::schema::names;
+use downlake_lake::schema::{Definition, InputLayout, names};
 use downlake_lake::table::append::{
     Destination, QuarantineLimit, UnitReport, UnitSpec, UnitWriter,
 };
@@ -38,7 +39,10 @@ const BATCH_BYTES_MAX: usize = 8 << 20;
 pub(crate) struct UnitWork {
     pub(crate) lake: Arc<Lake>,
     pub(crate) destination: Destination,
+    /// What the landing is recorded under.
     pub(crate) definition: StoredDefinition,
+    /// How the bytes are laid out, where the definition says it of other bytes.
+    pub(crate) layout: Option<InputLayout>,
     pub(crate) format: &'static Format,
     pub(crate) file: SourceFile,
     pub(crate) identity: UnitIdentity,
@@ -151,7 +155,19 @@ impl UnitWork {
             ..DecodeOptions::default()
         };
         let input = self.file.input(self.format.access, &self.temp_dir)?;
-        (self.format.open)(input, &self.definition.definition, &options)
+        (self.format.open)(input, &self.read_as(), &options)
+    }
+
+    /// The definition by which the bytes are read.
+    fn read_as(&self) -> Cow<'_, Definition> {
+        let stored = &self.definition.definition;
+        match &self.layout {
+            None => Cow::Borrowed(stored),
+            Some(layout) => Cow::Owned(Definition {
+                input: layout.clone(),
+                ..stored.clone()
+            }),
+        }
     }
 
     fn write(&self, mut writer: UnitWriter, batches: &Receiver<Decoded>) -> Result<UnitWriter> {

@@ -190,13 +190,6 @@ async fn one(
         ))
     })?;
     let format = decode::format_by_name(&framing.format)?;
-    let definition = StoredDefinition {
-        definition: Definition {
-            input: framing.layout(&definition.definition),
-            ..definition.definition
-        },
-        ..definition
-    };
     let (file, spool) = Spool::write(lake, group, &framing, temp_dir).await?;
     let identity = UnitIdentity {
         target: group.table_name.clone(),
@@ -231,6 +224,9 @@ async fn one(
     let work = UnitWork {
         lake: Arc::clone(lake),
         destination: table.into(),
+        // What is refused again must carry the hash of the stored definition,
+        // by which the next redrive knows that nothing has changed.
+        layout: Some(framing.layout(&definition.definition)),
         definition,
         format,
         file,

@@ -6,6 +6,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::path::Path;
 
 /// What the caller can do about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -98,6 +99,16 @@ impl Error {
         Self::new(ErrorKind::Internal, message)
     }
 
+    /// What a failure to write to a temporary folder is:
+    /// [`ErrorKind::Limit`] where it is full.
+    pub fn temp_dir(dir: &Path, error: std::io::Error) -> Self {
+        let message = format!(
+            "cannot write to temporary folder {}: {error}; free space or name another",
+            dir.display()
+        );
+        Self::new(temp_dir_kind(&error), message).with_source(error)
+    }
+
     /// Adds the cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
@@ -177,6 +188,14 @@ fn judge_store(error: &object_store::Error) -> (ErrorKind, Option<&'static str>)
         | E::UnknownConfigurationKey { .. } => (ErrorKind::Invalid, None),
         E::JoinError { source } if source.is_panic() => (ErrorKind::Internal, None),
         _ => judge_disk(error).unwrap_or((ErrorKind::Unavailable, None)),
+    }
+}
+
+/// What the caller can do about a temporary folder's disk.
+pub(crate) fn temp_dir_kind(error: &std::io::Error) -> ErrorKind {
+    match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => ErrorKind::Limit,
+        _ => ErrorKind::Unavailable,
     }
 }
 

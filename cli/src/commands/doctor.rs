@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use downlake_lake::storage::Storage;
 use downlake_lake::storage::format::check_format;
-use downlake_lake::storage::probe::{kept_answer, leftovers};
+use downlake_lake::storage::probe::{kept_answer, leftovers, try_write};
 use serde::Serialize;
 
 use super::output;
@@ -52,6 +52,7 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<u8> {
     findings.push(format(&storage).await);
     findings.push(store_answer(&storage).await);
     findings.extend(probe_leftovers(&storage).await);
+    findings.extend(write(&storage).await);
     findings.push(latency(&storage).await);
     findings.push(clock());
     findings.push(temp_dir(settings));
@@ -113,6 +114,18 @@ async fn probe_leftovers(storage: &Storage) -> Option<Finding> {
         )),
         Err(error) => Some(Finding::bad("probe", error)),
     }
+}
+
+/// A lake that is not there yet is not made by looking at it.
+async fn write(storage: &Storage) -> Option<Finding> {
+    if !matches!(check_format(storage).await, Ok(Some(_))) {
+        return None;
+    }
+    let seams = downlake_lake::seam::Seams::system();
+    Some(match try_write(storage, &seams).await {
+        Ok(()) => Finding::good("write", "an object was written and removed"),
+        Err(error) => Finding::bad("write", error),
+    })
 }
 
 async fn latency(storage: &Storage) -> Finding {

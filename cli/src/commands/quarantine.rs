@@ -139,7 +139,7 @@ async fn store_definition(
 
 fn print(done: &[Redriven]) -> anyhow::Result<()> {
     if done.is_empty() {
-        return output::text("no refused records wait for a second try");
+        return output::text("no refused record can be tried again now");
     }
     for group in done {
         output::text(&format!(

@@ -178,6 +178,52 @@ fn what_is_refused_again_stands_where_it_stood() {
     Audit::clean(&program.lake(), Last::Finished, "after the redrive");
 }
 
+/// The framing of the records is not the definition: what is read back from
+/// `_quarantine` carries the hash of the definition that is stored.
+#[test]
+fn a_redrive_ends_when_the_definition_is_the_same() {
+    let program = Program::new();
+    program.write("flight.toml", DEFINITION);
+    program.write(
+        "wide.toml",
+        DEFINITION.replace("valid = [0, 1000]", "valid = [0, 2000]"),
+    );
+    program.write(
+        "raw/a.csv",
+        "ts,seq,value,note\n2021-03-01T00:00:01Z,1,1500,x\n2021-03-01T00:00:02Z,2,5000,y\n",
+    );
+    program.write(
+        "raw/b.jsonl",
+        "{\"ts\":\"2021-03-01T00:00:05Z\",\"seq\":5,\"value\":7000}\n",
+    );
+    program.good(&["ingest", "raw", "--schema", "flight.toml"]);
+    let redrive = ["quarantine", "redrive", "--schema", "wide.toml"];
+    let first = program.good(&redrive);
+    assert!(
+        first.out.contains("1 committed, 1 refused again"),
+        "{first:?}"
+    );
+    let count =
+        "SELECT (SELECT count(*) FROM _quarantine) AS q, (SELECT count(*) FROM _ledger) AS l";
+    let after = program.good(&["sql", "-f", "csv", count]).out;
+    for _ in 0..2 {
+        let again = program.good(&redrive);
+        assert!(
+            again
+                .err
+                .contains("the definition that refused is still in force"),
+            "{again:?}"
+        );
+        assert!(
+            again
+                .out
+                .contains("no refused record can be tried again now")
+        );
+        assert_eq!(program.good(&["sql", "-f", "csv", count]).out, after);
+    }
+    Audit::clean(&program.lake(), Last::Finished, "after three redrives");
+}
+
 #[test]
 fn too_little_memory_is_refused() {
     let program = Program::new();
@@ -474,6 +520,16 @@ impl Drop for SmallDisk<'_> {
     }
 }
 
+/// Takes what room is left on the disk of a file.
+fn fill(path: &Path) {
+    use std::io::Write;
+    let mut ballast = fs::File::create(path).unwrap();
+    for bytes in [1 << 20, 4 << 10, 1] {
+        let block = vec![1; bytes];
+        while ballast.write_all(&block).is_ok() {}
+    }
+}
+
 #[test]
 fn a_full_disk_is_a_limit_and_loses_nothing() {
     let program = Program::new();
@@ -492,6 +548,11 @@ fn a_full_disk_is_a_limit_and_loses_nothing() {
     assert_eq!(report["units"][0]["state"], "landed", "{report}");
     assert_eq!(report["units"][1]["state"], "failed", "{report}");
     assert_eq!(count(&program, "t"), json!({"n": 20, "d": 20}));
+    fill(&lake.join("ballast"));
+    let doctor = program.run(&["doctor"]);
+    assert_eq!(doctor.code, 6, "{doctor:?}");
+    assert!(doctor.out.contains("BAD  write"), "{doctor:?}");
+    fs::remove_file(lake.join("ballast")).unwrap();
     disk.enlarge();
     program.good(&["ingest", "raw", "--table", "t"]);
     assert_eq!(

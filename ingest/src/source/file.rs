@@ -292,7 +292,7 @@ async fn spool_object(url: &Url, temp_dir: &Path, options: &SourceOptions) -> Re
     while let Some(chunk) = chunks.try_next().await.map_err(at)? {
         hasher.update(&chunk);
         file.write_all(&chunk)
-            .map_err(|error| failed(temp_dir.display(), error))?;
+            .map_err(|error| Error::temp_dir(temp_dir, error))?;
     }
     let mut source = SourceFile::spooled(url.to_string(), file, hasher.finalize())?;
     source.modified_micros = Some(meta.last_modified.timestamp_micros());
@@ -314,12 +314,12 @@ fn spool_stdin(temp_dir: &Path) -> Result<SourceFile> {
         }
         hasher.update(&buffer[..count]);
         file.write_all(&buffer[..count])
-            .map_err(|error| failed(temp_dir.display(), error))?;
+            .map_err(|error| Error::temp_dir(temp_dir, error))?;
     }
 }
 
 fn new_spool(temp_dir: &Path) -> Result<NamedTempFile> {
-    NamedTempFile::new_in(temp_dir).map_err(|error| failed(temp_dir.display(), error))
+    NamedTempFile::new_in(temp_dir).map_err(|error| Error::temp_dir(temp_dir, error))
 }
 
 fn micros(time: std::time::SystemTime) -> Option<i64> {

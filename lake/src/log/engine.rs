@@ -23,6 +23,7 @@ use url::Url;
 use super::kernel_error::from_kernel;
 use super::kernel_store::KernelStore;
 use crate::seam::Seams;
+use crate::storage::table_folder;
 use crate::{Error, Result};
 
 /// Kernel calls at one time; more wait.
@@ -178,12 +179,7 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn new(table: &str) -> Result<Place> {
-        let folder = Path::parse(table).map_err(|error| {
-            Error::invalid(format!("table name {table:?}: {error}")).with_source(error)
-        })?;
-        if folder.is_root() {
-            return Err(Error::invalid("table name is empty"));
-        }
+        let folder = table_folder(table)?;
         let mut root = Url::parse("lake:///")
             .map_err(|error| Error::internal(format!("address of table {table}: {error}")))?;
         root.path_segments_mut()

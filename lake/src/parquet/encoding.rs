@@ -17,7 +17,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::ColumnChunkMetaData;
-use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 
 use super::hash::value_hashes;
@@ -40,10 +40,16 @@ const WORTH_IT: f64 = 0.97;
 /// where there are too few to try.
 const LONG_VALUE_BYTES: usize = 256;
 
+/// Mean length of texts and bytes above which a column has no bounds.
+const BOUNDED_VALUE_BYTES: usize = 4 << 10;
+
 /// The encoding of every column, by its path in the file.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct EncodingPlan {
     columns: HashMap<ColumnPath, Choice>,
+    /// Columns of huge values, whose bounds would cost more than they spare:
+    /// the encoder keeps whole copies of them for every page and chunk.
+    without_bounds: Vec<ColumnPath>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +61,7 @@ enum Choice {
 impl EncodingPlan {
     /// Chooses from the first rows of a table.
     pub(super) fn from_sample(schema: &Schema, rows: &[RecordBatch]) -> Result<EncodingPlan> {
-        let mut columns = HashMap::new();
+        let mut plan = EncodingPlan::default();
         let limit = SAMPLE_VALUES / schema.fields().len().max(1);
         let limit = limit.clamp(SAMPLE_ROWS_MIN, SAMPLE_ROWS);
         for (place, field) in schema.fields().iter().enumerate() {
@@ -64,14 +70,20 @@ impl EncodingPlan {
             };
             let sample = sample_column(rows, place, limit)?;
             let choice = choose(leaf.data_type(), &sample)?;
-            columns.insert(leaf_path(field), choice);
+            plan.columns.insert(leaf_path(field), choice);
+            if is_bytes(leaf.data_type()) && mean_bytes(&sample)? > BOUNDED_VALUE_BYTES {
+                plan.without_bounds.push(leaf_path(field));
+            }
         }
-        Ok(EncodingPlan { columns })
+        Ok(plan)
     }
 
     pub(super) fn apply(&self, mut builder: WriterPropertiesBuilder) -> WriterPropertiesBuilder {
         for (path, choice) in &self.columns {
             builder = choice.apply(path, builder);
+        }
+        for path in &self.without_bounds {
+            builder = builder.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
         }
         builder
     }
@@ -209,6 +221,12 @@ fn is_bytes(kind: &DataType) -> bool {
             kind,
             DataType::Binary | DataType::LargeBinary | DataType::BinaryView
         )
+}
+
+/// Bytes of a value that is not NULL, on average.
+fn mean_bytes(sample: &ArrayRef) -> Result<usize> {
+    let values = sample.len() - sample.logical_null_count();
+    Ok(sample.to_data().get_slice_memory_size()? / values.max(1))
 }
 
 /// The choice where there are too few values to try.

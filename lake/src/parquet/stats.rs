@@ -4,10 +4,11 @@
 //! maximum then raised), timestamps are floored and ceiled to milliseconds,
 //! which is all that Delta's statistics hold. NaN is outside all bounds.
 //! Where JSON cannot hold a bound exactly (infinities, long decimals, years
-//! beyond 9999) there is none. Boolean, binary and nested columns have no
+//! beyond 9999) there is none, nor for texts of kilobytes, whose NULLs are not
+//! counted either. Boolean, binary and nested columns have no
 //! bounds; nested columns have no NULL count either.
 
-use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray};
+use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, UInt64Array};
 use arrow::compute::{max, max_string, min, min_string, sum};
 use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
@@ -105,7 +106,7 @@ impl Bounds {
         Ok(Bounds {
             mins: converter.row_group_mins(groups)?,
             maxes: converter.row_group_maxes(groups)?,
-            nulls: Some(sum(&converter.row_group_null_counts(groups)?).unwrap_or(0)),
+            nulls: null_count(&converter.row_group_null_counts(groups)?),
         })
     }
 
@@ -116,6 +117,11 @@ impl Bounds {
             nulls: self.nulls,
         }
     }
+}
+
+/// Unknown as soon as one row group does not say it: a missing count is not zero.
+fn null_count(groups: &UInt64Array) -> Option<u64> {
+    (groups.null_count() == 0).then(|| sum(groups).unwrap_or(0))
 }
 
 fn json_bound(values: &ArrayRef, end: End) -> Option<Value> {

@@ -577,6 +577,41 @@ fn each_column_gets_the_encoding_that_fits_its_values() {
 }
 
 #[test]
+fn columns_of_huge_values_have_no_bounds_and_read_as_written() {
+    let texts = |bytes: usize| -> ArrayRef {
+        let text = |i: usize| (i % 10 != 3).then(|| format!("{i:04}{}", "x".repeat(bytes)));
+        Arc::new(StringArray::from_iter((0..400).map(text)))
+    };
+    let rows = batch(vec![
+        ("huge", texts(8 << 10)),
+        ("long", texts(2 << 10)),
+        ("n", Arc::new(Int64Array::from_iter_values(0..400))),
+    ]);
+    let lake = Lake::new();
+    let file = lake
+        .write(std::slice::from_ref(&rows), WriteOptions::default())
+        .unwrap();
+    let stats = |name: &str| file.stats.columns.get(name).unwrap();
+    assert_eq!(
+        (&stats("huge").min, &stats("huge").max, stats("huge").nulls),
+        (&None, &None, None),
+        "a count that nobody kept is unknown, not zero"
+    );
+    assert!(stats("long").min.is_some());
+    assert_eq!((stats("long").nulls, stats("n").nulls), (Some(40), Some(0)));
+    let metadata = lake.metadata();
+    let group = &metadata.row_groups()[0];
+    assert!(group.column(0).statistics().is_none());
+    assert!(
+        group
+            .columns()
+            .iter()
+            .all(|c| c.offset_index_offset().is_some())
+    );
+    check_hash(&lake.rows(), &rows, true);
+}
+
+#[test]
 fn a_file_has_the_declared_layout() {
     let n: i64 = 150_000;
     let rows = batch(vec![

@@ -109,8 +109,10 @@ impl Definition {
         } else if next.evolution == Evolution::Add {
             successor.keep_columns_of(self);
         }
+        successor.keep_units_of(self);
         self.check_layout(&successor)?;
         self.check_types(&successor)?;
+        self.check_meanings(&successor)?;
         successor.check()?;
         Ok(successor)
     }
@@ -123,6 +125,19 @@ impl Definition {
                     ..column.clone()
                 });
             }
+        }
+    }
+
+    /// A unit is a fact of the rows that are stored: not to say it again does
+    /// not take it back.
+    fn keep_units_of(&mut self, earlier: &Definition) {
+        let units: HashMap<&str, &String> = earlier
+            .columns
+            .iter()
+            .filter_map(|column| Some((column.name.as_str(), column.unit.as_ref()?)))
+            .collect();
+        for column in self.columns.iter_mut().filter(|c| c.unit.is_none()) {
+            column.unit = units.get(column.name.as_str()).map(|&unit| unit.clone());
         }
     }
 
@@ -171,6 +186,46 @@ impl Definition {
         }
         Ok(())
     }
+
+    /// Values of one column must mean the same in every row.
+    fn check_meanings(&self, next: &Definition) -> Result<()> {
+        let wanted: HashMap<&str, &Column> = next
+            .columns
+            .iter()
+            .map(|column| (column.name.as_str(), column))
+            .collect();
+        for stored in &self.columns {
+            let Some(wanted) = wanted.get(stored.name.as_str()) else {
+                continue;
+            };
+            if let Some((what, stored_as, wanted_as)) = other_meaning(stored, wanted) {
+                return Err(Error::conflict(format!(
+                    "column {:?} of table {:?} has {what} {stored_as:?} in the rows that are stored, the definition has {wanted_as:?}: give the column another name",
+                    stored.name, self.stream
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What of a column's meaning differs, as it is stored and as it is wanted. A
+/// unit or a label that was not said before is no difference.
+fn other_meaning<'a>(stored: &'a Column, wanted: &'a Column) -> Option<(String, &'a str, &'a str)> {
+    if let (Some(old), Some(new)) = (&stored.unit, &wanted.unit)
+        && old != new
+    {
+        return Some(("the unit".to_owned(), old, new));
+    }
+    let labels: HashMap<i64, &str> = wanted
+        .enumeration
+        .iter()
+        .map(|(number, label)| (*number, label.as_str()))
+        .collect();
+    stored.enumeration.iter().find_map(|(number, old)| {
+        let new = *labels.get(number)?;
+        (new != old).then(|| (format!("for {number} the label"), old.as_str(), new))
+    })
 }
 
 /// A definition while it grows, with what would be slow to look up in

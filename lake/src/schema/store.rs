@@ -14,6 +14,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 
 use super::Definition;
+use crate::storage::{OWN_FOLDER, table_folder};
 use crate::{Error, Result};
 
 /// Rounds of a race after which a writer gives up; each lost round means that
@@ -43,7 +44,7 @@ pub async fn load_latest(
 
 /// The definition with a number.
 pub async fn load(objects: &dyn ObjectStore, table: &str, number: u32) -> Result<Definition> {
-    let path = path_of(table, number);
+    let path = path_of(table, number)?;
     let got = match objects.get(&path).await {
         Err(object_store::Error::NotFound { .. }) => {
             return Err(Error::not_found(format!(
@@ -88,7 +89,7 @@ pub async fn save_next(
             return Ok(latest.clone());
         }
         let number = latest.map_or(1, |latest| latest.number + 1);
-        if create(objects, &path_of(table, number), &next).await? {
+        if create(objects, &path_of(table, number)?, &next).await? {
             return Ok(StoredDefinition {
                 number,
                 definition: next,
@@ -115,7 +116,7 @@ async fn create(objects: &dyn ObjectStore, path: &Path, definition: &Definition)
 }
 
 async fn numbers(objects: &dyn ObjectStore, table: &str) -> Result<Vec<u32>> {
-    let folder = folder_of(table);
+    let folder = folder_of(table)?;
     let listed: Vec<_> = objects.list(Some(&folder)).try_collect().await?;
     Ok(listed
         .iter()
@@ -123,12 +124,12 @@ async fn numbers(objects: &dyn ObjectStore, table: &str) -> Result<Vec<u32>> {
         .collect())
 }
 
-fn folder_of(table: &str) -> Path {
-    Path::from(format!("{table}/_downlake"))
+fn folder_of(table: &str) -> Result<Path> {
+    Ok(table_folder(table)?.join(OWN_FOLDER))
 }
 
-fn path_of(table: &str, number: u32) -> Path {
-    Path::from(format!("{table}/_downlake/schema-{number:04}.toml"))
+fn path_of(table: &str, number: u32) -> Result<Path> {
+    Ok(folder_of(table)?.join(format!("schema-{number:04}.toml")))
 }
 
 fn number_of(file_name: &str) -> Option<u32> {

@@ -210,6 +210,19 @@ impl Storage {
     }
 }
 
+/// The folder of a table: its name as it is. `Path::from` would escape what a
+/// name may hold, and so make a second folder of another name.
+pub(crate) fn table_folder(table: &str) -> Result<Path> {
+    let folder = Path::parse(table).map_err(|error| {
+        Error::invalid(format!("table name {table:?} cannot be a folder: {error}"))
+            .with_source(error)
+    })?;
+    if folder.is_root() {
+        return Err(Error::invalid("table name is empty"));
+    }
+    Ok(folder)
+}
+
 /// How long a cloud is given to come back before a call fails: long enough
 /// for a restart of a gateway, short enough for a person who waits.
 fn retries() -> RetryConfig {

@@ -28,6 +28,9 @@ const WRITERS: usize = 8;
 /// Races that are run; a store that decides by check-then-write loses the first.
 const ROUNDS: usize = 6;
 
+/// Bytes of a trial write: more than a full disk finds in the slack of a file.
+const TRIAL_BYTES: usize = 64 << 10;
+
 /// After this time a probe has ended or its process is dead, microseconds.
 const PROBE_MICROS_MAX: i64 = 3_600 * 1_000_000;
 
@@ -154,6 +157,20 @@ pub async fn ensure_probed(storage: &Storage, seams: &Seams) -> Result<ProbeRepo
     let bytes = serde_json::to_vec(&report).expect("numbers and text are JSON");
     storage.objects().put(&answer(), bytes.into()).await?;
     Ok(report)
+}
+
+/// Writes an object and removes it again: whether the store takes writes now,
+/// whatever it showed when the lake was made.
+///
+/// # Errors
+/// What the store answers, such as `Limit` where it is full.
+pub async fn try_write(storage: &Storage, seams: &Seams) -> Result<()> {
+    let location = Path::from_iter([OWN_FOLDER, "probe", &seams.new_id(), "write"]);
+    let objects = storage.objects();
+    let written = objects.put(&location, vec![0; TRIAL_BYTES].into()).await;
+    let removed = remove(objects, &location).await;
+    written.map_err(|error| Error::from(error).context("the store takes no writes"))?;
+    removed
 }
 
 /// The throw-away objects that are there: of probes that run now, and of

@@ -24,9 +24,9 @@ use crate::parquet::{Target, Tier};
 use crate::schema::Definition;
 use crate::schema::store::{self, StoredDefinition};
 use crate::seam::Seams;
-use crate::storage::Storage;
 use crate::storage::format::{check_format, ensure_format};
 use crate::storage::probe::ensure_probed;
+use crate::storage::{Storage, table_folder};
 use crate::{Error, Result};
 
 /// Size at which a file of fresh rows ends.
@@ -168,7 +168,7 @@ impl Lake {
     }
 
     async fn has_log(&self, table: &str) -> Result<bool> {
-        let log = Path::from_iter([table, "_delta_log"]);
+        let log = table_folder(table)?.join("_delta_log");
         Ok(self.objects().list(Some(&log)).try_next().await?.is_some())
     }
 
@@ -287,14 +287,10 @@ impl Lake {
     }
 
     fn target(&self, table: &str) -> Result<Target> {
-        // `Path::from` would escape what a name may hold.
-        let table_dir = Path::parse(table).map_err(|e| {
-            Error::invalid(format!("\"{table}\" cannot be a folder of a store")).with_source(e)
-        })?;
         Ok(Target {
             objects: Arc::clone(self.objects()),
             runtime: self.runtime.clone(),
-            table_dir,
+            table_dir: table_folder(table)?,
         })
     }
 

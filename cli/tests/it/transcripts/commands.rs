@@ -391,6 +391,7 @@ fn a_doctor_finds_nothing() {
         ok  durable  a commit is reported when it survives a power cut
         ok  format  1
         ok  store  DurableDisk(<dir>/lake) creates without races: 6 rounds of 8 writers
+        ok  write  an object was written and removed
         ok  list  4 folders in <n> ms
         ok  clock  <now>, steady
         ok  temp  /tmp takes files

@@ -64,7 +64,7 @@ fn refused_records_are_listed_shown_and_tried_again() {
         0,
         &expect![[r#"
         $ downlake quarantine redrive
-        no refused records wait for a second try
+        no refused record can be tried again now
     "#]],
     );
     let said = program.good(&[
@@ -103,7 +103,7 @@ fn nothing_was_refused() {
         0,
         &expect![[r#"
         $ downlake quarantine redrive
-        no refused records wait for a second try
+        no refused record can be tried again now
     "#]],
     );
     assert_eq!(

@@ -179,6 +179,57 @@ fn a_successor_keeps_what_is_stored() {
     "#]].assert_eq(&shown);
 }
 
+/// A column whose unit and labels are given as text: `bar`, `0=off 1=on`.
+fn meaning(unit: Option<&str>, labels: &str) -> Definition {
+    let mut definition = stream(Origin::Given, &[("p", "f64"), ("mode", "i64")]);
+    definition.columns[0].unit = unit.map(str::to_owned);
+    let labels = labels.split_whitespace().map(|pair| {
+        let (number, label) = pair.split_once('=').expect("number=label");
+        (number.parse().expect("a number"), label.to_owned())
+    });
+    definition.columns[1].enumeration = labels.collect();
+    definition
+}
+
+#[test]
+fn a_successor_means_what_is_stored() {
+    let stored = meaning(Some("bar"), "0=off 1=on");
+    let mut shown = String::new();
+    for (unit, labels) in [
+        (Some("bar"), "0=off 1=on"),
+        (Some("bar"), "0=off 1=on 2=fault"),
+        (Some("bar"), "1=on"),
+        (None, "0=off 1=on"),
+        (Some("psi"), "0=off 1=on"),
+        (Some("bar"), "0=on 1=off"),
+        (Some("bar"), "0=off 1=armed"),
+    ] {
+        let said = match stored.succeed(&meaning(unit, labels)) {
+            Ok(next) => format!(
+                "{:?} {:?}",
+                next.columns[0].unit, next.columns[1].enumeration
+            ),
+            Err(error) => format!("{error:?}"),
+        };
+        shown.push_str(&format!("{unit:?}, {labels}: {said}\n"));
+    }
+    expect![[r#"
+        Some("bar"), 0=off 1=on: Some("bar") [(0, "off"), (1, "on")]
+        Some("bar"), 0=off 1=on 2=fault: Some("bar") [(0, "off"), (1, "on"), (2, "fault")]
+        Some("bar"), 1=on: Some("bar") [(1, "on")]
+        None, 0=off 1=on: Some("bar") [(0, "off"), (1, "on")]
+        Some("psi"), 0=off 1=on: Conflict: column "p" of table "s" has the unit "bar" in the rows that are stored, the definition has "psi": give the column another name
+        Some("bar"), 0=on 1=off: Conflict: column "mode" of table "s" has for 0 the label "off" in the rows that are stored, the definition has "on": give the column another name
+        Some("bar"), 0=off 1=armed: Conflict: column "mode" of table "s" has for 1 the label "on" in the rows that are stored, the definition has "armed": give the column another name
+    "#]]
+    .assert_eq(&shown);
+    let unsaid = meaning(None, "");
+    let said = unsaid
+        .succeed(&meaning(Some("bar"), ""))
+        .expect("a unit at last");
+    assert_eq!(said.columns[0].unit.as_deref(), Some("bar"));
+}
+
 #[test]
 fn names_that_the_lake_takes_are_left_to_it() {
     let columns = [

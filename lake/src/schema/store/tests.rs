@@ -73,7 +73,7 @@ async fn numbers_have_more_than_four_digits_when_they_must() {
     let objects = InMemory::new();
     let definition = stream(Origin::Given, &[("pc", ColumnType::F64)]);
     for number in [9_999, 10_000] {
-        let path = path_of("engine", number);
+        let path = path_of("engine", number).expect("a path");
         assert!(create(&objects, &path, &definition).await.expect("created"));
     }
     let latest = load_latest(&objects, "engine").await.expect("a list");
