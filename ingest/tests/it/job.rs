@@ -79,7 +79,8 @@ async fn a_source_that_changes_lands_nothing_until_it_rests() {
     };
     let cut = |path: &Path| fs::write(path, "a,b\n1,a\n").expect("room");
     let vanish = |path: &Path| fs::remove_file(path).expect("a file");
-    let cases: [(fn(&Path), ErrorKind); 3] = [
+    type Meddle = fn(&Path);
+    let cases: [(Meddle, ErrorKind); 3] = [
         (grow, ErrorKind::Conflict),
         (cut, ErrorKind::Conflict),
         (vanish, ErrorKind::NotFound),
