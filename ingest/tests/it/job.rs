@@ -17,10 +17,12 @@ use downlake_lake::table::append::QuarantineLimit;
 use downlake_lake::table::{Lake, LakeOptions};
 use expect_test::expect;
 
+type Meddle = fn(&Path);
+
 /// Does something to a source after it was hashed and before it is decoded.
 struct Meddling {
     path: PathBuf,
-    meddle: fn(&Path),
+    meddle: Meddle,
 }
 
 impl Progress for Meddling {
@@ -79,7 +81,6 @@ async fn a_source_that_changes_lands_nothing_until_it_rests() {
     };
     let cut = |path: &Path| fs::write(path, "a,b\n1,a\n").expect("room");
     let vanish = |path: &Path| fs::remove_file(path).expect("a file");
-    type Meddle = fn(&Path);
     let cases: [(Meddle, ErrorKind); 3] = [
         (grow, ErrorKind::Conflict),
         (cut, ErrorKind::Conflict),
