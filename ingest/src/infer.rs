@@ -311,9 +311,11 @@ impl Inferred {
     /// Takes in the columns of another input; its new fields come last.
     ///
     /// # Errors
-    /// Invalid, if a field holds values in both that share no type: the
-    /// message shows both inputs and both kinds.
+    /// Invalid, if a field holds values in both that share no type, or if the
+    /// columns of one have names and those of the other go by place: the
+    /// message shows both inputs.
     pub fn merge(&mut self, other: Inferred) -> Result<()> {
+        self.check_named_alike(&other)?;
         let mut places: HashMap<String, usize> = self.places();
         for field in other.fields {
             match places.get(&field.source) {
@@ -324,7 +326,7 @@ impl Inferred {
                 }
             }
         }
-        if self.layout == InputLayout::default() {
+        if self.fields.is_empty() || self.layout == InputLayout::default() {
             self.layout = other.layout;
         }
         self.records += other.records;
@@ -334,6 +336,25 @@ impl Inferred {
             }
         }
         Ok(())
+    }
+
+    fn check_named_alike(&self, other: &Inferred) -> Result<()> {
+        let (Some(mine), Some(its)) = (self.fields.first(), other.fields.first()) else {
+            return Ok(());
+        };
+        let (headed, headless) = match (self.goes_by_place(), other.goes_by_place()) {
+            (false, true) => (mine, its),
+            (true, false) => (its, mine),
+            _ => return Ok(()),
+        };
+        Err(Error::invalid(format!(
+            "the columns of {} have names (the first is \"{}\"), but {} has no header; ingest them into different tables, or give a definition with --schema",
+            headed.seen_in, headed.source, headless.seen_in
+        )))
+    }
+
+    fn goes_by_place(&self) -> bool {
+        self.layout.header == Some(false)
     }
 
     fn places(&self) -> HashMap<String, usize> {

@@ -9,9 +9,7 @@ use std::sync::Arc;
 
 use downlake_lake::schema::axis_expr::parse_axis;
 use downlake_lake::schema::near::did_you_mean;
-use downlake_lake::schema::{
-    Column, ColumnType, Definition, Evolution, InputLayout, Origin, TimeAxis, names,
-};
+use downlake_lake::schema::{Column, ColumnType, Definition, Evolution, Origin, TimeAxis, names};
 use downlake_lake::table::append::{Destination, QuarantineLimit, UnitReport};
 use downlake_lake::table::unit::UnitIdentity;
 use downlake_lake::table::{Lake, StoredDefinition, Table};
@@ -91,6 +89,7 @@ pub async fn ingest(
         options,
         target,
         planned: None,
+        inferred: None,
     };
     let mut opened = job.plan(&sources).await?;
     let mut report = IngestReport::default();
@@ -199,6 +198,8 @@ struct Job<'a> {
     options: SourceOptions,
     target: String,
     planned: Option<Planned>,
+    /// The hash of the definition that was inferred from all sources.
+    inferred: Option<String>,
 }
 
 /// Where units go, and the definition in force. A table that is not there
@@ -247,10 +248,13 @@ pub async fn infer_definition(
         options,
         target,
         planned: None,
+        inferred: None,
     };
-    let inferred = job
-        .infer_all(&found.sources, &mut Opened::default())
-        .await?;
+    let mut opened = Opened::default();
+    let inferred = job.infer_all(&found.sources, &mut opened).await?;
+    if let Some(error) = opened.first_failure() {
+        return Err(error);
+    }
     let inferred = inferred
         .ok_or_else(|| Error::invalid("the sources hold no records to infer a definition from"))?;
     job.inferred_definition(inferred)
@@ -271,8 +275,15 @@ impl<'a> Job<'a> {
             (None, Some(given)) => Some(Planned::founding(self.given_definition(given)?)),
             (None, None) => {
                 let inferred = self.infer_all(sources, &mut opened).await?;
+                if opened.failures() == sources.len()
+                    && let Some(error) = opened.first_failure()
+                {
+                    return Err(error);
+                }
                 let definition = inferred.map(|inferred| self.inferred_definition(inferred));
-                definition.transpose()?.map(Planned::founding)
+                let definition = definition.transpose()?;
+                self.inferred = definition.as_ref().map(Definition::hash);
+                definition.map(Planned::founding)
             }
         };
         Ok(opened)
@@ -316,8 +327,31 @@ impl<'a> Job<'a> {
         });
         if let Some(table) = lake.table(&self.target).await? {
             report.set_version(table.name(), table.snapshot().version);
+            self.tell_refused_earlier(&table, report).await?;
         }
         flushed
+    }
+
+    /// A definition that was mended does nothing for what is there already:
+    /// says how its refused records are tried again.
+    async fn tell_refused_earlier(&self, table: &Table, report: &IngestReport) -> Result<()> {
+        let already = report.already();
+        if self.request.definition.is_none() || already.is_empty() {
+            return Ok(());
+        }
+        let lake = self.lake()?;
+        let in_force = table.definition(lake).await?.map(|d| d.definition.hash());
+        let groups = lake.refused_groups(None, Some(table.name())).await?;
+        let earlier = groups.iter().filter(|(group, _)| {
+            already.contains(&group.ingest_id) && group.definition_hash != in_force
+        });
+        let records: u64 = earlier.map(|(_, (records, _))| records).sum();
+        if records > 0 {
+            self.progress.notice(&format!(
+                "{records} records of sources that are there already were refused by an earlier definition; `downlake quarantine redrive` tries them under this one"
+            ));
+        }
+        Ok(())
     }
 
     /// A definition that was given, for this table and these options.
@@ -392,6 +426,8 @@ impl<'a> Job<'a> {
         hashed.map_err(|e| Error::internal(format!("reading {} stopped: {e}", source.name())))?
     }
 
+    /// What the sources hold together. One that cannot be read is left out
+    /// and fails as a unit.
     async fn infer_all(
         &self,
         sources: &[SourceRef],
@@ -401,8 +437,13 @@ impl<'a> Job<'a> {
         for (index, source) in sources.iter().enumerate() {
             self.stop.check()?;
             self.progress.begin(&source.name(), 0, index, sources.len());
-            let file = self.open(source).await?;
-            let found = self.infer_one(&file, &InputLayout::default()).await?;
+            let (file, found) = match self.open_and_infer(source).await {
+                Ok(inferred) => inferred,
+                Err(error) => {
+                    opened.fail(index, error);
+                    continue;
+                }
+            };
             opened.keep(index, source, file);
             for notice in &found.notices {
                 self.progress.notice(notice);
@@ -415,11 +456,21 @@ impl<'a> Job<'a> {
         Ok(all.filter(|i| !i.fields.is_empty()))
     }
 
-    async fn infer_one(&self, file: &SourceFile, layout: &InputLayout) -> Result<Inferred> {
+    async fn open_and_infer(&self, source: &SourceRef) -> Result<(SourceFile, Inferred)> {
+        let file = self.open(source).await?;
+        let found = self.infer_one(&file, None).await?;
+        Ok((file, found))
+    }
+
+    async fn infer_one(
+        &self,
+        file: &SourceFile,
+        following: Option<&Definition>,
+    ) -> Result<Inferred> {
         let format = self.format_of(file, None)?;
         let options = InferOptions {
             source: file.name.clone(),
-            layout: layout.clone(),
+            following: following.cloned(),
             ..InferOptions::default()
         };
         let input = file.input(format.access, &self.request.temp_dir)?;
@@ -505,7 +556,7 @@ impl<'a> Job<'a> {
     async fn unit(
         &mut self,
         source: &SourceRef,
-        opened: Option<SourceFile>,
+        opened: Option<Result<SourceFile>>,
         place: (usize, usize),
     ) -> UnitEnd {
         let was_founding = self.planned.as_ref().is_some_and(Planned::is_founding);
@@ -532,11 +583,12 @@ impl<'a> Job<'a> {
     async fn try_unit(
         &mut self,
         source: &SourceRef,
-        opened: Option<SourceFile>,
+        opened: Option<Result<SourceFile>>,
         (index, units): (usize, usize),
     ) -> Result<UnitEnd> {
+        let was_inferred_from = opened.is_some();
         let file = match opened {
-            Some(file) => file,
+            Some(opened) => opened?,
             None => self.open(source).await?,
         };
         self.progress.begin(&file.name, file.size, index, units);
@@ -555,7 +607,11 @@ impl<'a> Job<'a> {
                 return Ok(UnitEnd::already(identity.key().landed_as(state)));
             }
         }
-        let planned = self.evolve(planned, &file).await?;
+        let planned = if was_inferred_from && self.is_own(&planned) {
+            planned
+        } else {
+            self.evolve(planned, &file).await?
+        };
         self.planned = Some(planned.clone());
         let bytes_in = file.size;
         let format = self.format_of(&file, Some(&planned.definition.definition))?;
@@ -595,13 +651,20 @@ impl<'a> Job<'a> {
         })
     }
 
+    /// Whether the definition in force is the one that this command inferred.
+    /// Another process may have made the table from other sources meanwhile.
+    fn is_own(&self, planned: &Planned) -> bool {
+        let in_force = || planned.definition.definition.hash();
+        self.inferred.as_ref().is_some_and(|own| *own == in_force())
+    }
+
     /// For inferred tables: what this unit holds beyond the definition is added to it.
     async fn evolve(&self, planned: Planned, file: &SourceFile) -> Result<Planned> {
         let definition = &planned.definition.definition;
         if definition.origin == Origin::Given || definition.evolution != Evolution::Add {
             return Ok(planned);
         }
-        let found = self.infer_one(file, &definition.input).await?;
+        let found = self.infer_one(file, Some(definition)).await?;
         let (columns, _) = found.columns_with_values()?;
         let evolved = definition.evolve(&columns);
         if evolved.added.is_empty() {

@@ -151,7 +151,7 @@ impl UnitWork {
         let options = DecodeOptions {
             source: self.file.name.clone(),
             batch_bytes: share.clamp(BATCH_BYTES_MIN, BATCH_BYTES_MAX),
-            json_lines: self.spool.is_some(),
+            is_spool: self.spool.is_some(),
             ..DecodeOptions::default()
         };
         let input = self.file.input(self.format.access, &self.temp_dir)?;
@@ -199,22 +199,32 @@ impl UnitWork {
         conform: &Conform,
         decoded: Decoded,
     ) -> Result<()> {
-        writer.skip(decoded.skipped);
-        for notice in &decoded.notices {
+        let Decoded {
+            batch,
+            origins,
+            rejects,
+            skipped,
+            notices,
+        } = decoded;
+        writer.skip(skipped);
+        for notice in &notices {
             self.progress.notice(notice);
         }
-        for reject in decoded.rejects {
+        for reject in rejects {
             writer.refuse(&self.refusal(reject)?)?;
         }
-        let conformed = conform.apply(&decoded.batch)?;
+        let conformed = conform.apply(&batch)?;
         for refused in conformed.refused {
-            let record = decoded.origins.record(refused.row);
+            let record = origins.record(refused.row);
             writer.refuse(&self.refusal(Reject {
                 record,
                 reason: refused.reason,
                 detail: refused.detail,
             })?)?;
         }
+        // The raw records weigh as much as the rows, and writing takes long.
+        drop(origins);
+        drop(batch);
         if conformed.batch.num_rows() > 0 {
             writer.write(&conformed.batch)?;
         }

@@ -1,6 +1,6 @@
 //! What an ingest did, in numbers that add up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use downlake_lake::table::append::UnitReport;
 use downlake_lake::{Error, ErrorKind};
@@ -143,6 +143,12 @@ impl IngestReport {
                 self.tables.len() - 1
             });
         &mut self.tables[place]
+    }
+
+    /// The landings of the units that were there already.
+    pub(crate) fn already(&self) -> BTreeSet<i64> {
+        let already = self.units.iter().filter(|u| u.state == UnitState::Already);
+        already.filter_map(|unit| unit.ingest_id).collect()
     }
 
     /// How many units ended in each state.

@@ -172,14 +172,15 @@ impl<F: TextFormat> Decoder for TextDecoder<F> {
     }
 }
 
-/// An input that cannot be read on: damaged content is corrupt, a failing
-/// device or store unavailable.
+/// An input that cannot be read on: damaged content is corrupt, an encoding
+/// that is not read invalid, a failing device or store unavailable.
 pub(super) fn unreadable(source: &str, error: io::Error) -> Error {
     let message = format!("cannot read {source}: {error}");
     match error.kind() {
         io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput => {
             Error::corrupt(message).with_source(error)
         }
+        io::ErrorKind::Unsupported => Error::invalid(message).with_source(error),
         _ => Error::unavailable(message).with_source(error),
     }
 }

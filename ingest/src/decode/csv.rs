@@ -11,6 +11,9 @@
 //!   its first line only; reading goes on with the next
 //! * columns are found by source name, else by folded name, in any order;
 //!   without a header by place
+//! * what a given definition says of delimiter and header holds; under an
+//!   inferred one each input is sniffed, and one with a header does not go
+//!   where there was none, nor the other way round
 //! * where a header repeats a name, the later ones are read as `name_2`, ...
 //!
 //! Refuses to read across records: text behind a closing quote (`"a"b`) is
@@ -48,15 +51,25 @@ pub(super) static FORMAT: Format = Format {
 fn infer(input: Input, options: &InferOptions) -> Result<Inferred> {
     let failed = |error| unreadable(&options.source, error);
     let window = Window::new(input.into_reader(), options.record_bytes_limit);
-    let mut fields = Fields::new(window, &options.layout).map_err(failed)?;
+    let (mut fields, null_values) = match &options.following {
+        Some(stored) => {
+            let fields = further(window, stored, &options.source)?;
+            (fields, stored.input.null_values.clone())
+        }
+        None => {
+            let fields = Fields::new(window, &InputLayout::default()).map_err(failed)?;
+            (fields, Vec::new())
+        }
+    };
     let mut kinds = FieldKinds::default();
     let names = fields.names();
     let places: Vec<_> = names.iter().map(|name| kinds.place(name)).collect();
     let mut records = 0;
     while options.records.is_none_or(|most| records < most) {
+        fields.window().forget();
         match fields.next().map_err(failed)? {
             Found::End => break,
-            Found::Record(_) => observe(&fields, &places, &options.layout, &mut kinds),
+            Found::Record(_) => observe(&fields, &places, &null_values, &mut kinds),
             Found::Refused(..) | Found::TooLong(..) => {}
         }
         records += 1;
@@ -72,20 +85,20 @@ fn infer(input: Input, options: &InferOptions) -> Result<Inferred> {
         format: Some(FORMAT.name.to_owned()),
         header: Some(fields.header().is_some()),
         delimiter: Some(fields.delimiter()),
-        null_values: options.layout.null_values.clone(),
+        null_values,
     };
     inferred.notices = fields.take_notices();
     Ok(inferred)
 }
 
 /// Takes the kinds of a record's values in, if it has as many as there are columns.
-fn observe(fields: &Fields, places: &[usize], layout: &InputLayout, kinds: &mut FieldKinds) {
+fn observe(fields: &Fields, places: &[usize], null_values: &[String], kinds: &mut FieldKinds) {
     if !has_count(fields, places.len()) {
         return;
     }
     for (index, place) in places.iter().enumerate() {
         let text = fields.field(index);
-        if !is_null(text, &layout.null_values) {
+        if !is_null(text, null_values) {
             kinds.see(*place, Kind::of_text(text));
         }
     }
@@ -105,10 +118,41 @@ fn open(
     options: &DecodeOptions,
 ) -> Result<Box<dyn Decoder>> {
     let window = Window::new(input.into_reader(), options.record_bytes_limit);
-    let fields = Fields::new(window, &definition.input)
-        .map_err(|error| unreadable(&options.source, error))?;
+    let fields = if definition.origin == Origin::Inferred && !options.is_spool {
+        further(window, definition, &options.source)?
+    } else {
+        Fields::new(window, &definition.input)
+            .map_err(|error| unreadable(&options.source, error))?
+    };
     let rows = Rows::new(fields, definition, &options.source)?;
     Ok(Box::new(TextDecoder::new(rows, definition, options)))
+}
+
+/// The fields of a further input of a table whose definition was inferred.
+///
+/// # Errors
+/// Invalid, if the input has a header where the columns of the table go by
+/// place, or none where they have names: its values would land in other
+/// columns, and its first record nowhere.
+fn further(window: Window, definition: &Definition, source: &str) -> Result<Fields> {
+    let failed = |error| unreadable(source, error);
+    let names = Names::of(definition);
+    let is_known = |name: &str| names.knows(name);
+    let mut fields = Fields::further(window, &definition.input, &is_known).map_err(failed)?;
+    let goes_by_place = definition.input.header == Some(false);
+    match fields.header() {
+        Some(header) if goes_by_place && !header.iter().all(|name| is_known(name)) => {
+            Err(unwanted_header(header, definition, source))
+        }
+        Some(header) if !header.iter().any(|name| is_known(name)) => {
+            Err(no_column(&fields, definition, source))
+        }
+        None if !goes_by_place && !fields.names().is_empty() => {
+            let line = fields.next_line().map_err(failed)?;
+            Err(no_header(line, definition, source))
+        }
+        _ => Ok(fields),
+    }
 }
 
 /// Records on their way into columns.
@@ -218,18 +262,34 @@ impl TextFormat for Rows {
     }
 }
 
+/// The names by which the columns of a definition are found.
+struct Names {
+    by_source: HashMap<String, usize>,
+    by_fold: HashMap<String, usize>,
+}
+
+impl Names {
+    fn of(definition: &Definition) -> Names {
+        let own = definition.columns.iter().enumerate();
+        let own = own.filter(|(_, column)| column.sibling_of.is_none());
+        let (mut by_source, mut by_fold) = (HashMap::new(), HashMap::new());
+        for (place, column) in own {
+            by_source.entry(column.source.clone()).or_insert(place);
+            by_fold.entry(column.name.clone()).or_insert(place);
+            let folded = names::fold(&column.source).name;
+            by_fold.entry(folded).or_insert(place);
+        }
+        Names { by_source, by_fold }
+    }
+
+    fn knows(&self, name: &str) -> bool {
+        self.by_source.contains_key(name) || self.by_fold.contains_key(&names::fold(name).name)
+    }
+}
+
 /// Finds the column of each header name: by source name, else by folded name.
 fn targets_by_name(header: &[String], definition: &Definition) -> Vec<Target> {
-    let own = definition.columns.iter().enumerate();
-    let own = own.filter(|(_, column)| column.sibling_of.is_none());
-    let mut by_source = HashMap::new();
-    let mut by_fold = HashMap::new();
-    for (place, column) in own {
-        by_source.entry(column.source.clone()).or_insert(place);
-        by_fold.entry(column.name.clone()).or_insert(place);
-        let folded = names::fold(&column.source).name;
-        by_fold.entry(folded).or_insert(place);
-    }
+    let Names { by_source, by_fold } = Names::of(definition);
     // An exact name elsewhere in the header keeps its column.
     let exact: Vec<_> = header.iter().map(|h| by_source.get(h).copied()).collect();
     let mut taken: Vec<usize> = exact.iter().flatten().copied().collect();
@@ -271,12 +331,36 @@ fn unknown_target(name: String) -> Target {
 }
 
 fn no_column(fields: &Fields, definition: &Definition, source: &str) -> Error {
+    let way_out = match definition.origin {
+        Origin::Given => "say `header = false` in the definition if it is data",
+        Origin::Inferred => ELSEWHERE,
+    };
     Error::invalid(format!(
-        "the first line of {source} names none of the columns of stream \"{}\": it begins with {}; say `header = false` in the definition if it is data",
+        "the first line of {source} names none of the columns of stream \"{}\": it begins with {}; {way_out}",
         definition.stream,
         scalar::shown(fields.names().join(",").as_bytes())
     ))
 }
+
+fn no_header(line: &[u8], definition: &Definition, source: &str) -> Error {
+    Error::invalid(format!(
+        "{source} has no header, but the columns of stream \"{}\" have names: its first line is {}; {ELSEWHERE}",
+        definition.stream,
+        scalar::shown(line)
+    ))
+}
+
+fn unwanted_header(header: &[String], definition: &Definition, source: &str) -> Error {
+    Error::invalid(format!(
+        "{source} has a header, but the columns of stream \"{}\" go by place: its first line is {}; {ELSEWHERE}",
+        definition.stream,
+        scalar::shown(header.join(",").as_bytes())
+    ))
+}
+
+/// What to do with an input that is unlike those its table was inferred from.
+const ELSEWHERE: &str =
+    "ingest it into another table with --table, or say what it is in a definition with --schema";
 
 fn wrong_count(found: usize, expected: usize) -> Misfit {
     Misfit {

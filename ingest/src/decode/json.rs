@@ -57,14 +57,21 @@ fn infer(input: Input, options: &InferOptions) -> Result<Inferred> {
     let mut paths = Paths::default();
     let mut leaves = SeenLeaves::default();
     let mut records = 0;
+    let mut wrong = None;
     while options.records.is_none_or(|most| records < most) {
+        document.window().forget();
         match document.next().map_err(failed)? {
             Found::End => break,
             Found::Record(span) => {
                 // A record that is no object is refused when it is decoded.
-                let _ = paths.walk(document.window().bytes(&span), &mut leaves);
+                if let Err(misfit) = paths.walk(document.window().bytes(&span), &mut leaves) {
+                    wrong.get_or_insert(misfit.detail);
+                }
             }
-            Found::Refused(..) | Found::TooLong(..) => {}
+            Found::Refused(_, why) => {
+                wrong.get_or_insert_with(|| why.to_owned());
+            }
+            Found::TooLong(..) => {}
         }
         records += 1;
     }
@@ -72,11 +79,22 @@ fn infer(input: Input, options: &InferOptions) -> Result<Inferred> {
         return Err(too_many_names(&options.source));
     }
     let mut inferred = leaves.kinds.finish(&options.source, records);
+    if records > 0 && inferred.fields.is_empty() && options.following.is_none() {
+        return Err(no_field(&options.source, records, wrong.as_deref()));
+    }
     inferred.layout = InputLayout {
         format: Some(FORMAT.name.to_owned()),
         ..InputLayout::default()
     };
     Ok(inferred)
+}
+
+/// Without a table that the records could be refused by, they are the unit's failure.
+fn no_field(source: &str, records: u64, wrong: Option<&str>) -> Error {
+    let wrong = wrong.unwrap_or("its objects are empty");
+    Error::corrupt(format!(
+        "{source} has no record to make columns of, but {records} others; the first thing wrong: {wrong}"
+    ))
 }
 
 fn too_many_names(source: &str) -> Error {
@@ -115,7 +133,7 @@ fn open(
     options: &DecodeOptions,
 ) -> Result<Box<dyn Decoder>> {
     let window = Window::new(input.into_reader(), options.record_bytes_limit);
-    let document = Document::new(window, options.json_lines)
+    let document = Document::new(window, options.is_spool)
         .map_err(|error| unreadable(&options.source, error))?;
     let rows = Rows {
         document,

@@ -27,7 +27,7 @@ use std::io::{BufRead, BufReader};
 
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
-use downlake_lake::schema::{Definition, InputLayout};
+use downlake_lake::schema::Definition;
 use downlake_lake::{Error, Result};
 
 use crate::infer::Inferred;
@@ -207,8 +207,9 @@ pub struct DecodeOptions {
     pub batch_bytes: usize,
     /// A longer record is refused as [`reason::TOO_LONG`], in bytes.
     pub record_bytes_limit: usize,
-    /// JSON: each line is a record, whatever the first lines look like.
-    pub json_lines: bool,
+    /// The input was put together of single records, one a line, in exactly
+    /// the layout of the definition.
+    pub is_spool: bool,
 }
 
 impl Default for DecodeOptions {
@@ -218,7 +219,7 @@ impl Default for DecodeOptions {
             batch_rows: 65_536,
             batch_bytes: 8 << 20,
             record_bytes_limit: 64 << 20,
-            json_lines: false,
+            is_spool: false,
         }
     }
 }
@@ -228,8 +229,9 @@ impl Default for DecodeOptions {
 pub struct InferOptions {
     /// What messages call the input, as a path or URL.
     pub source: String,
-    /// What is known of the layout; the rest is sniffed.
-    pub layout: InputLayout,
+    /// The inferred definition whose table the input is meant for, if there
+    /// is one: the input is read as it will be decoded.
+    pub following: Option<Definition>,
     /// Reads no further than this number of records; `None` reads all.
     pub records: Option<u64>,
     /// A longer record is passed over, in bytes.
@@ -240,7 +242,7 @@ impl Default for InferOptions {
     fn default() -> Self {
         InferOptions {
             source: String::from("input"),
-            layout: InputLayout::default(),
+            following: None,
             records: None,
             record_bytes_limit: 64 << 20,
         }

@@ -12,8 +12,17 @@ use bytes::Bytes;
 
 use super::{RawRecord, Records};
 
+/// What may stand in front of UTF-8.
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Bytes that are cut and of no more use are dropped from this number on.
+const FORGOTTEN_AT_ONCE: usize = 1 << 20;
+
 /// How much of a record that is too long is kept.
 const KEPT_OF_LONG_RECORD: usize = 64 << 10;
+
+/// How many bytes show that characters are wider than a byte.
+const WIDE_UNITS_SEEN: usize = 8;
 
 /// Finds the ends of records. It is fed each byte once, so that a record that
 /// spans many reads is not scanned again.
@@ -88,6 +97,24 @@ impl Window {
         Ok(&self.buffer[self.position..])
     }
 
+    /// Cuts off the mark in front of UTF-8.
+    ///
+    /// Text in wider units is refused by name: its ASCII would pass for text
+    /// with NUL bytes in between.
+    pub(super) fn pass_byte_order_mark(&mut self) -> io::Result<()> {
+        let head = self.peek(WIDE_UNITS_SEEN)?;
+        if let Some(encoding) = wide_encoding(head) {
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                format!("the text is {encoding}; convert it first: iconv -f {encoding} -t UTF-8"),
+            ));
+        }
+        if head.starts_with(BYTE_ORDER_MARK) {
+            self.pass(BYTE_ORDER_MARK.len());
+        }
+        Ok(())
+    }
+
     /// Number of bytes of the buffer that are cut.
     pub(super) fn cut_bytes(&self) -> usize {
         self.position
@@ -137,8 +164,20 @@ impl Window {
         let rest = self.buffer[self.position..].to_vec();
         let mut taken = std::mem::replace(&mut self.buffer, rest);
         taken.truncate(self.position);
+        // The piece lives as long as its batch, and a buffer that grew by
+        // doubling is up to twice as large.
+        taken.shrink_to_fit();
         self.position = 0;
         Bytes::from(taken)
+    }
+
+    /// Lets go of bytes that are cut, for readers that keep no records: spans
+    /// cut before are void.
+    pub(super) fn forget(&mut self) {
+        if self.position >= FORGOTTEN_AT_ONCE {
+            self.buffer.drain(..self.position);
+            self.position = 0;
+        }
     }
 
     fn cut_last(&mut self, framer: &mut dyn Framer) -> Cut {
@@ -214,6 +253,23 @@ impl Window {
     }
 }
 
+/// The encoding of text in units of two or four bytes: by its mark, else by
+/// the zeros of its first characters.
+fn wide_encoding(head: &[u8]) -> Option<&'static str> {
+    let zeros: Vec<bool> = head.iter().take(WIDE_UNITS_SEEN).map(|b| *b == 0).collect();
+    match (head, zeros.as_slice()) {
+        ([0xff, 0xfe, 0, 0, ..], _) | (_, [false, true, true, true, false, true, true, true]) => {
+            Some("UTF-32LE")
+        }
+        ([0, 0, 0xfe, 0xff, ..], _) | (_, [true, true, true, false, true, true, true, false]) => {
+            Some("UTF-32BE")
+        }
+        ([0xff, 0xfe, ..], _) | (_, [false, true, false, true, ..]) => Some("UTF-16LE"),
+        ([0xfe, 0xff, ..], _) | (_, [true, false, true, false, ..]) => Some("UTF-16BE"),
+        _ => None,
+    }
+}
+
 /// The raw records of a batch of text: one piece of bytes and a span a row.
 pub(super) struct TextRecords {
     pub(super) bytes: Bytes,
@@ -246,4 +302,105 @@ pub(super) fn trim_line_end(record: &[u8]) -> &[u8] {
 
 fn count_lines(bytes: &[u8]) -> u64 {
     memchr::memchr_iter(b'\n', bytes).count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufReader, Cursor};
+
+    use super::*;
+
+    struct Lines;
+
+    impl Framer for Lines {
+        fn feed(&mut self, bytes: &[u8]) -> Option<usize> {
+            memchr::memchr(b'\n', bytes).map(|end| end + 1)
+        }
+
+        fn finish(&mut self, _record: &[u8]) -> bool {
+            true
+        }
+
+        fn give_up(&mut self, _record: &[u8]) -> Option<usize> {
+            None
+        }
+    }
+
+    fn window(input: Vec<u8>) -> Window {
+        Window::new(Box::new(BufReader::new(Cursor::new(input))), 64 << 20)
+    }
+
+    #[test]
+    fn wide_text_is_refused_by_name() {
+        let wide = |text: &str, little: bool| -> Vec<u8> {
+            let units = text.encode_utf16();
+            let bytes = units.map(|u| {
+                if little {
+                    u.to_le_bytes()
+                } else {
+                    u.to_be_bytes()
+                }
+            });
+            bytes.flatten().collect()
+        };
+        let wider = |text: &str, little: bool| -> Vec<u8> {
+            let units = text.chars().map(u32::from);
+            let bytes = units.map(|u| {
+                if little {
+                    u.to_le_bytes()
+                } else {
+                    u.to_be_bytes()
+                }
+            });
+            bytes.flatten().collect()
+        };
+        for mark in ["", "\u{feff}"] {
+            let text = format!("{mark}id,s\n1,a\n");
+            for (input, name) in [
+                (wide(&text, true), "UTF-16LE"),
+                (wide(&text, false), "UTF-16BE"),
+                (wider(&text, true), "UTF-32LE"),
+                (wider(&text, false), "UTF-32BE"),
+            ] {
+                let refused = window(input).pass_byte_order_mark().expect_err(name);
+                assert_eq!(refused.kind(), io::ErrorKind::Unsupported);
+                let expected =
+                    format!("the text is {name}; convert it first: iconv -f {name} -t UTF-8");
+                assert_eq!(refused.to_string(), expected);
+            }
+        }
+        for taken in ["", "\u{feff}", "\u{feff}id,s\n", "id,s\n", "ab\0\0c"] {
+            let taken = window(taken.as_bytes().to_vec()).pass_byte_order_mark();
+            assert!(taken.is_ok(), "{taken:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_forgotten_is_not_held_and_places_stay_exact() {
+        let line = format!("{}\n", "x".repeat(999));
+        let lines = 10_000;
+        let mut window = window(line.repeat(lines).into_bytes());
+        for index in 0..lines {
+            window.forget();
+            let Cut::Record(span) = window.cut(&mut Lines).expect("memory") else {
+                panic!("line {index} is no record");
+            };
+            assert_eq!(window.bytes(&span), line.as_bytes());
+            assert_eq!(span.offset, (index * line.len()) as u64);
+            assert_eq!(span.line, index as u64 + 1);
+            assert!(window.buffer.len() <= FORGOTTEN_AT_ONCE + (64 << 10));
+        }
+        assert!(matches!(window.cut(&mut Lines), Ok(Cut::End)));
+    }
+
+    #[test]
+    fn taken_bytes_take_no_more_room_than_they_need() {
+        let mut window = window(vec![b'x'; (8 << 20) + 7]);
+        assert!(matches!(window.cut(&mut Lines), Ok(Cut::Record(_))));
+        let taken = window.take().try_into_mut().expect("one owner");
+        assert_eq!(
+            (taken.len(), taken.capacity()),
+            ((8 << 20) + 7, (8 << 20) + 7)
+        );
+    }
 }

@@ -37,6 +37,8 @@ pub struct Discovered {
     /// Files that were found below a folder, a pattern or a prefix and whose
     /// names and first bytes tell no format.
     pub unknown: Vec<String>,
+    /// Pipes, sockets and devices that were found below a folder or a pattern.
+    pub not_files: Vec<String>,
 }
 
 /// Finds the source units: `-`, files, folders (with all below), globs, and
@@ -44,7 +46,8 @@ pub struct Discovered {
 ///
 /// # Errors
 /// NotFound for names that do not exist and globs that match nothing, Invalid
-/// for folders without files, Unavailable where a store does not answer.
+/// for folders without files, for pipes and devices, which are not read twice,
+/// and for what may not be read; Unavailable where a store does not answer.
 pub async fn discover(arguments: &[String], options: &SourceOptions) -> Result<Discovered> {
     let mut found = Finder {
         any_format: options.any_format,
@@ -91,8 +94,12 @@ impl Finder {
         let Ok(metadata) = fs::metadata(&path) else {
             return self.add_glob(argument);
         };
+        if metadata.is_file() {
+            self.add_file(path);
+            return Ok(());
+        }
         if !metadata.is_dir() {
-            return self.add_file(path);
+            return Err(not_a_file(argument));
         }
         let files = self.files_below(&path)?;
         if files.is_empty() {
@@ -110,13 +117,14 @@ impl Finder {
             return Err(no_format(argument, &unknown));
         }
         self.discovered.unknown.extend(unknown);
-        known.into_iter().try_for_each(|file| self.add_file(file))
+        known.into_iter().for_each(|file| self.add_file(file));
+        Ok(())
     }
 
-    fn add_file(&mut self, path: PathBuf) -> Result<()> {
-        let identity = fs::canonicalize(&path).map_err(|error| unreadable(&path, error))?;
+    fn add_file(&mut self, path: PathBuf) {
+        // A link to nothing fails as a unit, and the others go on.
+        let identity = fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
         self.add(SourceRef::File(path), identity.display().to_string());
-        Ok(())
     }
 
     fn add_glob(&mut self, argument: &str) -> Result<()> {
@@ -154,14 +162,22 @@ impl Finder {
                 let entry = entry.map_err(|error| unreadable(&folder, error))?;
                 if is_hidden(&entry.file_name().to_string_lossy()) {
                     self.discovered.passed_over += 1;
-                } else if entry.path().is_dir() {
-                    folders.push(entry.path());
-                } else {
-                    files.push(entry.path());
+                    continue;
+                }
+                let path = entry.path();
+                match fs::metadata(&path) {
+                    Ok(metadata) if metadata.is_dir() => folders.push(path),
+                    // Reading what is no file could wait for ever.
+                    Ok(metadata) if !metadata.is_file() => {
+                        let name = path.display().to_string();
+                        self.discovered.not_files.push(name);
+                    }
+                    _ => files.push(path),
                 }
             }
         }
         files.sort();
+        self.discovered.not_files.sort();
         Ok(files)
     }
 
@@ -231,6 +247,13 @@ impl Discovered {
                 self.passed_over
             ));
         }
+        if !self.not_files.is_empty() {
+            notices.push(format!(
+                "{} pipes, sockets or devices were passed over: {}",
+                self.not_files.len(),
+                first_few(&self.not_files)
+            ));
+        }
         if !self.unknown.is_empty() {
             notices.push(format!(
                 "{} files were passed over, their names and first bytes tell no format: {}; name them one by one, or give --format",
@@ -248,9 +271,8 @@ fn tells_format(file: &Path) -> bool {
     if decode::is_named(&name) {
         return !is_prose(&name);
     }
-    // Looking into what is no file could wait for ever.
-    let head = |file: &Path| SourceFile::on_disk(file).and_then(|file| file.head());
-    file.is_file() && head(file).is_ok_and(|head| decode::has_magic(&head))
+    let head = SourceFile::on_disk(file).and_then(|file| file.head());
+    head.is_ok_and(|head| decode::has_magic(&head))
 }
 
 async fn object_tells_format(
@@ -363,6 +385,16 @@ fn no_files(argument: &str) -> Error {
     Error::invalid(format!("no files in \"{argument}\""))
 }
 
+fn not_a_file(argument: &str) -> Error {
+    Error::invalid(format!(
+        "\"{argument}\" is a pipe, a socket or a device, which is not read twice; send its bytes to standard input and use -"
+    ))
+}
+
 fn unreadable(path: &Path, error: std::io::Error) -> Error {
-    Error::unavailable(format!("cannot read \"{}\": {error}", path.display())).with_source(error)
+    let error_of = match error.kind() {
+        std::io::ErrorKind::PermissionDenied => Error::invalid,
+        _ => Error::unavailable,
+    };
+    error_of(format!("cannot read \"{}\": {error}", path.display())).with_source(error)
 }

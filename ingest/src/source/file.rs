@@ -64,7 +64,7 @@ impl SourceFile {
     /// A file that is on the disk already.
     ///
     /// # Errors
-    /// NotFound, if there is no such file.
+    /// NotFound, if there is no such file; Invalid, if it may not be read.
     pub fn on_disk(path: &Path) -> Result<SourceFile> {
         let name = path.display().to_string();
         let metadata = fs::metadata(path).map_err(|error| failed(&name, error))?;
@@ -331,6 +331,7 @@ fn failed(what: impl std::fmt::Display, error: io::Error) -> Error {
     let message = format!("cannot read {what}: {error}");
     let error_of = match error.kind() {
         io::ErrorKind::NotFound => Error::not_found,
+        io::ErrorKind::PermissionDenied => Error::invalid,
         io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => Error::corrupt,
         _ => Error::unavailable,
     };

@@ -45,6 +45,31 @@ async fn found(folder: &Path, arguments: &[&str]) -> String {
     text.replace(&base, "DIR")
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn pipes_are_refused_and_links_to_nothing_are_left_to_their_turn() {
+    let folder = folder(&["a.csv"]);
+    let made = std::process::Command::new("mkfifo")
+        .arg(folder.path().join("f.csv"))
+        .status();
+    assert!(made.expect("a shell's tools").success());
+    std::os::unix::fs::symlink("nowhere", folder.path().join("l.csv")).expect("a link");
+    expect![[r#"
+        DIR/a.csv
+        DIR/l.csv
+        ! 1 pipes, sockets or devices were passed over: DIR/f.csv
+    "#]]
+    .assert_eq(&found(folder.path(), &["DIR"]).await);
+    expect![[r#"
+        Invalid: "DIR/f.csv" is a pipe, a socket or a device, which is not read twice; send its bytes to standard input and use -
+    "#]]
+    .assert_eq(&found(folder.path(), &["DIR/f.csv"]).await);
+    expect![[r#"
+        Invalid: "/dev/null" is a pipe, a socket or a device, which is not read twice; send its bytes to standard input and use -
+    "#]]
+    .assert_eq(&found(folder.path(), &["/dev/null"]).await);
+}
+
 #[tokio::test]
 async fn discovery() {
     let folder = folder(&[

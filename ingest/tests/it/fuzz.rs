@@ -170,7 +170,10 @@ fn input(bytes: &[u8]) -> Input {
 fn inferred(format: &Format, bytes: &[u8]) -> Option<Definition> {
     let inferred = (format.infer)(input(bytes), &InferOptions::default()).ok()?;
     let (columns, _) = inferred.columns().ok()?;
-    Some(Definition::new("s", Origin::Inferred, columns))
+    Some(Definition {
+        input: inferred.layout,
+        ..Definition::new("s", Origin::Inferred, columns)
+    })
 }
 
 /// Decodes to the end or an error; each kept row must have its raw record.

@@ -216,7 +216,7 @@ fn instants_that_wrapped_are_read_as_spark_means_them() {
         (wide(highest, last + 1_000), None),
     ];
     for (value, expected) in cases {
-        assert_eq!(micros(value.clone()), expected, "{value}");
+        assert_eq!(micros(value), expected, "{value}");
     }
 }
 

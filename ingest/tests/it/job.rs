@@ -1,10 +1,10 @@
-//! Ingests whose sources change under them.
+//! Ingests whose sources change under them, cannot be read, or are not alike.
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use downlake_ingest::job::{IngestRequest, ingest};
 use downlake_ingest::progress::{Progress, Silent};
@@ -15,11 +15,14 @@ use downlake_lake::seam::Seams;
 use downlake_lake::storage::{Storage, StorageOptions};
 use downlake_lake::table::append::QuarantineLimit;
 use downlake_lake::table::{Lake, LakeOptions};
+use expect_test::expect;
+
+type Meddle = fn(&Path);
 
 /// Does something to a source after it was hashed and before it is decoded.
 struct Meddling {
     path: PathBuf,
-    meddle: fn(&Path),
+    meddle: Meddle,
 }
 
 impl Progress for Meddling {
@@ -78,7 +81,7 @@ async fn a_source_that_changes_lands_nothing_until_it_rests() {
     };
     let cut = |path: &Path| fs::write(path, "a,b\n1,a\n").expect("room");
     let vanish = |path: &Path| fs::remove_file(path).expect("a file");
-    let cases: [(fn(&Path), ErrorKind); 3] = [
+    let cases: [(Meddle, ErrorKind); 3] = [
         (grow, ErrorKind::Conflict),
         (cut, ErrorKind::Conflict),
         (vanish, ErrorKind::NotFound),
@@ -102,4 +105,144 @@ async fn a_source_that_changes_lands_nothing_until_it_rests() {
         assert_eq!(report.rows_committed, 3, "{report:?}");
         assert!(report.first_error.is_none(), "{report:?}");
     }
+}
+
+/// Ingests what is named into table `t`: how each unit ended, the kind
+/// of the error that decides the exit code, the counts, and what was said.
+async fn told(lake: &Path, folder: &Path, sources: &[&str]) -> String {
+    let said = Arc::new(Said::default());
+    let address = lake.display().to_string();
+    let storage = Storage::open(&address, &StorageOptions::default()).expect("a store");
+    let options = LakeOptions {
+        temp_dir: std::env::temp_dir(),
+        host: "test".to_owned(),
+    };
+    let lake = Lake::open_or_create(storage, Seams::system(), options).await;
+    let paths = sources.iter().map(|s| folder.join(s).display().to_string());
+    let request = IngestRequest {
+        sources: paths.collect(),
+        table: Some("t".to_owned()),
+        ..request(folder)
+    };
+    let progress: Arc<dyn Progress> = Arc::clone(&said) as Arc<dyn Progress>;
+    let lake = Arc::new(lake.expect("a lake"));
+    let text = match ingest(&lake, &request, progress, &Stop::default()).await {
+        Err(error) => format!("{:?}: {error}\n", error.kind()),
+        Ok(report) => {
+            let units = report.units.iter().map(|unit| {
+                let error = unit.error.as_ref().map(|error| format!(": {error}"));
+                format!(
+                    "{:?} {}{}\n",
+                    unit.state,
+                    unit.source,
+                    error.unwrap_or_default()
+                )
+            });
+            let kind = report.first_error.as_ref().map(downlake_lake::Error::kind);
+            let rows = (
+                report.rows_in,
+                report.rows_committed,
+                report.rows_quarantined,
+            );
+            format!("{}{kind:?} {rows:?}\n", units.collect::<String>())
+        }
+    };
+    let notices = said.0.lock().expect("no panic").concat();
+    format!("{text}{notices}").replace(&folder.display().to_string(), "DIR")
+}
+
+/// Keeps the notices.
+#[derive(Default)]
+struct Said(Mutex<Vec<String>>);
+
+impl Progress for Said {
+    fn begin(&self, _source: &str, _bytes: u64, _index: usize, _units: usize) {}
+    fn advance(&self, _bytes: u64, _records: u64) {}
+    fn notice(&self, text: &str) {
+        let mut said = self.0.lock().expect("no panic");
+        said.push(format!("! {text}\n"));
+    }
+    fn end(&self) {}
+}
+
+fn folder_of(files: &[(&str, &[u8])]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, content) in files {
+        fs::write(folder.path().join(name), content).expect("room");
+    }
+    folder
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_with_and_without_header_do_not_mix() {
+    let files: [(&str, &[u8]); 3] = [
+        ("a.csv", b"id,v\n1,2\n2,3\n"),
+        ("b.csv", b"3,4\n5,6\n"),
+        ("c.csv", b"v;id\n8;7\n"),
+    ];
+    let folder = folder_of(&files);
+    let lake = folder.path().join("lake");
+    let mut text = String::new();
+    for sources in [
+        &["a.csv", "b.csv"][..],
+        &["b.csv", "a.csv"],
+        &["a.csv", "c.csv"],
+        &["b.csv"],
+    ] {
+        text += &told(&lake, folder.path(), sources).await;
+    }
+    expect![[r#"
+        Invalid: the columns of DIR/a.csv have names (the first is "id"), but DIR/b.csv has no header; ingest them into different tables, or give a definition with --schema
+        Invalid: the columns of DIR/a.csv have names (the first is "id"), but DIR/b.csv has no header; ingest them into different tables, or give a definition with --schema
+        Landed DIR/a.csv
+        Landed DIR/c.csv
+        None (3, 3, 0)
+        Failed DIR/b.csv: DIR/b.csv has no header, but the columns of stream "t" have names: its first line is "3,4"; ingest it into another table with --table, or say what it is in a definition with --schema
+        Some(Invalid) (0, 0, 0)
+    "#]]
+    .assert_eq(&text);
+    let definitions = fs::read_dir(lake.join("t/_downlake")).expect("a table");
+    assert_eq!(definitions.count(), 1, "a refused file adds no column");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_unreadable_file_does_not_hold_the_others_back() {
+    let files: [(&str, &[u8]); 4] = [
+        ("a.csv", b"id,v\n1,2\n"),
+        ("b.json", b"[1,2,3]"),
+        ("c.csv", b"\xff\xfei\0d\0\n\0"),
+        ("d.csv", b"id,v\n3,4\n"),
+    ];
+    let folder = folder_of(&files);
+    let lake = folder.path().join("lake");
+    let all = ["a.csv", "b.json", "c.csv", "d.csv"];
+    expect![[r#"
+        Landed DIR/a.csv
+        Failed DIR/b.json: DIR/b.json has no record to make columns of, but 3 others; the first thing wrong: "1" is no object
+        Failed DIR/c.csv: cannot read DIR/c.csv: the text is UTF-16LE; convert it first: iconv -f UTF-16LE -t UTF-8
+        Landed DIR/d.csv
+        Some(Corrupt) (2, 2, 0)
+    "#]]
+    .assert_eq(&told(&lake, folder.path(), &all).await);
+    let alone = folder.path().join("other");
+    expect![[r#"
+        Invalid: cannot read DIR/c.csv: the text is UTF-16LE; convert it first: iconv -f UTF-16LE -t UTF-8
+    "#]]
+    .assert_eq(&told(&alone, folder.path(), &["c.csv"]).await);
+    assert!(!alone.join("t").exists(), "nothing landed");
+}
+
+/// A later file of the table still adds its columns: only what this very
+/// command inferred from is not looked at twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_of_later_files_are_found() {
+    let files: [(&str, &[u8]); 2] = [("a.csv", b"id,v\n1,2\n"), ("b.csv", b"id,w\n3,x\n")];
+    let folder = folder_of(&files);
+    let lake = folder.path().join("lake");
+    for file in ["a.csv", "b.csv"] {
+        let text = told(&lake, folder.path(), &[file]).await;
+        assert!(text.contains("None (1, 1, 0)"), "{text}");
+    }
+    let definitions = fs::read_dir(lake.join("t/_downlake")).expect("a table");
+    assert_eq!(definitions.count(), 2);
 }

@@ -8,9 +8,7 @@ use downlake_lake::schema::InputLayout;
 
 use super::super::RawRecord;
 use super::super::window::{Cut, Framer, Span, Window, trim_line_end};
-use super::sniff;
-
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+use super::sniff::{self, Sniffed};
 
 /// Reads an input record by record and splits each into its fields.
 pub(super) struct Fields {
@@ -39,19 +37,28 @@ pub(super) enum Found {
 
 impl Fields {
     /// Sniffs what the layout does not say, and reads the header.
-    pub(super) fn new(mut window: Window, layout: &InputLayout) -> io::Result<Fields> {
-        if window
-            .peek(BYTE_ORDER_MARK.len())?
-            .starts_with(BYTE_ORDER_MARK)
-        {
-            window.pass(BYTE_ORDER_MARK.len());
-        }
+    pub(super) fn new(window: Window, layout: &InputLayout) -> io::Result<Fields> {
+        Fields::cut_as(window, |head| sniff::sniff(head, layout))
+    }
+
+    /// Sniffs a further input of a table whose columns are known, and reads
+    /// the header.
+    pub(super) fn further(
+        window: Window,
+        stored: &InputLayout,
+        is_known: &dyn Fn(&str) -> bool,
+    ) -> io::Result<Fields> {
+        Fields::cut_as(window, |head| sniff::sniff_further(head, stored, is_known))
+    }
+
+    fn cut_as(mut window: Window, sniff: impl Fn(&[u8]) -> Sniffed) -> io::Result<Fields> {
+        window.pass_byte_order_mark()?;
         let head = window.peek(sniff::HEAD)?;
-        let head = &head[..head.len().min(sniff::HEAD)];
-        let delimiter = layout.delimiter.unwrap_or_else(|| sniff::delimiter(head));
-        let records = sniff::records(head, delimiter);
-        let has_header = layout.header.unwrap_or_else(|| sniff::has_header(&records));
-        let width = records.first().map_or(0, Vec::len);
+        let Sniffed {
+            delimiter,
+            has_header,
+            width,
+        } = sniff(&head[..head.len().min(sniff::HEAD)]);
         let mut fields = Fields {
             window,
             splitter: Splitter::new(delimiter),
@@ -78,6 +85,15 @@ impl Fields {
             Some(header) => header.clone(),
             None => (0..self.width).map(place_name).collect(),
         }
+    }
+
+    /// The line that comes next, as far as it is shown to people.
+    pub(super) fn next_line(&mut self) -> io::Result<&[u8]> {
+        const SHOWN: usize = 256;
+        let head = self.window.peek(SHOWN)?;
+        let head = head.trim_ascii_start();
+        let line = head.split(|b| matches!(b, b'\r' | b'\n')).next();
+        Ok(line.unwrap_or_default())
     }
 
     pub(super) fn delimiter(&self) -> u8 {

@@ -373,9 +373,141 @@ fn inference() {
 }
 
 #[test]
+fn a_header_is_what_stands_over_values() {
+    let check = |input: &str, has_header: bool| {
+        let stream = Input::Stream(Box::new(std::io::Cursor::new(input.as_bytes().to_vec())));
+        let inferred = (FORMAT.infer)(stream, &InferOptions::default()).expect("text");
+        assert_eq!(inferred.layout.header, Some(has_header), "{input:?}");
+    };
+    for headed in [
+        "a,b\n1,2\n",
+        "a,b\nx,y\n",
+        "time,1,2\n0.0,5,6\n1.0,7,8\n",
+        "sensor,2023,2024\n7,1,2\n",
+        "k,f,inf\na,1.5,inf\nb,2.5,nan\n",
+        "k,2023\nx,y\n",
+        "\"id\",\"1\"\n\"5\",\"6\"\n",
+        "id,1\n,2\n3,4\n",
+        "a,b\n",
+    ] {
+        check(headed, true);
+    }
+    for headless in [
+        "1,2\n3,4\n",
+        "x,1\ny,2\n",
+        "NA,1\n5,2\n",
+        "?,1\n5,2\n",
+        "-,1\n5,2\n",
+        "x,1\n5,2\ny,3\n",
+        "true,false\nfalse,true\n",
+        "\"1\",\"2\"\n\"3\",\"4\"\n",
+        ",1\n5,2\n",
+        "5,x\n",
+    ] {
+        check(headless, false);
+    }
+}
+
+#[test]
+fn further_inputs_of_an_inferred_table_are_sniffed() {
+    let further = |columns: &[&str], header: bool, input: &str, expect: Expect| {
+        let mut definition = given(columns);
+        definition.origin = Origin::Inferred;
+        definition.input.delimiter = Some(b',');
+        definition.input.header = Some(header);
+        check_format(&FORMAT, input.as_bytes(), &definition, expect);
+    };
+    let named = ["id i64", "v i64"];
+    further(
+        &named,
+        true,
+        "v;id\n8;7\n",
+        expect![[r#"
+        2: 7 | 8
+    "#]],
+    );
+    further(
+        &named,
+        true,
+        "v\tid\n8\t7\n",
+        expect![[r#"
+        2: 7 | 8
+    "#]],
+    );
+    further(
+        &named,
+        true,
+        "3,4\n5,6\n",
+        expect![[r#"
+        error: input has no header, but the columns of stream "t" have names: its first line is "3,4"; ingest it into another table with --table, or say what it is in a definition with --schema
+    "#]],
+    );
+    further(
+        &named,
+        true,
+        "x,y\nu,w\n",
+        expect![[r#"
+        error: the first line of input names none of the columns of stream "t": it begins with "x,y"; ingest it into another table with --table, or say what it is in a definition with --schema
+    "#]],
+    );
+    further(
+        &["1 i64", "2 i64"],
+        true,
+        "2,1\n8,7\n",
+        expect![[r#"
+        2: 7 | 8
+    "#]],
+    );
+    let by_place = ["c1 i64", "c2 i64"];
+    further(
+        &by_place,
+        false,
+        "3;4\n5;6\n",
+        expect![[r#"
+        1: 3 | 4
+        2: 5 | 6
+    "#]],
+    );
+    further(
+        &by_place,
+        false,
+        "id,v\n1,2\n",
+        expect![[r#"
+        error: input has a header, but the columns of stream "t" go by place: its first line is "id,v"; ingest it into another table with --table, or say what it is in a definition with --schema
+    "#]],
+    );
+    further(
+        &by_place,
+        false,
+        "c2,c1\n8,7\n",
+        expect![[r#"
+        2: 7 | 8
+    "#]],
+    );
+    further(&named, true, "", expect![[""]]);
+}
+
+#[test]
+fn a_given_layout_holds_whatever_the_input_looks_like() {
+    let mut definition = given(&["a text", "b text"]);
+    definition.input.header = Some(false);
+    definition.input.delimiter = Some(b',');
+    check_format(
+        &FORMAT,
+        b"a,b;c\n1,2;3\n",
+        &definition,
+        expect![[r#"
+        1: a | b;c
+        2: 1 | 2;3
+    "#]],
+    );
+}
+
+#[test]
 fn inferred_definitions_may_have_grown() {
     let mut definition = given(&["c1 i64", "c2 i64"]);
     definition.origin = Origin::Inferred;
+    definition.input.header = Some(false);
     check_format(
         &FORMAT,
         b"1\n2\n",

@@ -10,9 +10,7 @@ use std::io;
 use serde::de::IgnoredAny;
 
 use super::super::RawRecord;
-use super::super::window::{Cut, Framer, Span, Window};
-
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+use super::super::window::{BYTE_ORDER_MARK, Cut, Framer, Span, Window};
 
 /// How much of the input decides between lines and document.
 const HEAD: usize = 64 << 10;
@@ -72,12 +70,7 @@ pub(super) fn looks_like_json(head: &[u8]) -> bool {
 impl Document {
     /// Cuts lines where `lines` says so or the first lines look like it, else values.
     pub(super) fn new(mut window: Window, lines: bool) -> io::Result<Document> {
-        if window
-            .peek(BYTE_ORDER_MARK.len())?
-            .starts_with(BYTE_ORDER_MARK)
-        {
-            window.pass(BYTE_ORDER_MARK.len());
-        }
+        window.pass_byte_order_mark()?;
         let framing = if lines || is_lines(window.peek(HEAD)?) {
             Framing::Lines
         } else {

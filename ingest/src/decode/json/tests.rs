@@ -252,6 +252,31 @@ fn check_inferred(input: &str, expect: Expect) {
 }
 
 #[test]
+fn inference_without_an_object_says_what_there_is() {
+    let check = |input: &str, expect: Expect| {
+        let stream = Input::Stream(Box::new(Cursor::new(input.as_bytes().to_vec())));
+        let refused = (FORMAT.infer)(stream, &InferOptions::default());
+        let refused = refused.expect_err("no columns");
+        assert_eq!(refused.kind(), downlake_lake::ErrorKind::Corrupt);
+        expect.assert_eq(refused.message());
+    };
+    check(
+        "[1,2,3]",
+        expect![
+            "input has no record to make columns of, but 3 others; the first thing wrong: \"1\" is no object"
+        ],
+    );
+    check(
+        "{\"a\":{}}\n{}\n",
+        expect![
+            "input has no record to make columns of, but 2 others; the first thing wrong: its objects are empty"
+        ],
+    );
+    check_inferred("", expect![[""]]);
+    check_inferred(" \n\n", expect![[""]]);
+}
+
+#[test]
 fn inference() {
     check_inferred(
         "{\"a\":1,\"b\":{\"c\":\"x\"},\"d\":[1,2.5],\"e\":[1,\"x\"],\"f\":[{}],\"g\":null}\n{\"a\":2.5,\"h\":\"2026-01-01T00:00:00Z\"}\n",
@@ -290,7 +315,10 @@ fn wrapped(value: &[u8]) -> Vec<u8> {
 fn outcome(input: &[u8], definition: &Definition) -> (usize, usize) {
     let stream = Input::Stream(Box::new(Cursor::new(input.to_vec())));
     let options = DecodeOptions::default();
-    let mut decoder = (FORMAT.open)(stream, definition, &options).expect("memory can be read");
+    let Ok(mut decoder) = (FORMAT.open)(stream, definition, &options) else {
+        // Text in units of two or four bytes is refused as a whole.
+        return (0, 1);
+    };
     let (mut rows, mut rejects) = (0, 0);
     while let Some(decoded) = decoder.next().expect("memory can be read") {
         rows += decoded.batch.num_rows();
