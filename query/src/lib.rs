@@ -11,6 +11,7 @@ pub mod catalog;
 mod dialect;
 mod error;
 mod file_table;
+mod functions;
 mod handover;
 pub mod lake;
 pub mod output;
