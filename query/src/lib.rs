@@ -10,6 +10,7 @@
 pub mod catalog;
 mod dialect;
 mod error;
+mod exact;
 mod file_table;
 mod functions;
 mod handover;
