@@ -132,12 +132,12 @@ impl Writer for LakeCatalog {
                     )));
                 }
                 let definition = definition_of(&table, &rows.schema)?;
-                let founding = Destination::Founding(Arc::new(definition.clone()));
+                let creating = Destination::Creating(Arc::new(definition.clone()));
                 let definition = StoredDefinition {
                     number: 1,
                     definition,
                 };
-                (founding, definition)
+                (creating, definition)
             }
             WriteTarget::Append { table } => {
                 let there = self.lake.table(&table).await?;
