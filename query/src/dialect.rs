@@ -1,8 +1,12 @@
-//! The SQL dialect: the permissive one of sqlparser, with `VERSION AS OF`.
+//! The SQL dialect: the permissive one of sqlparser, with `VERSION AS OF` and
+//! an `IS DISTINCT FROM` that binds more tightly than AND and OR.
 
 use std::any::TypeId;
 
+use datafusion::sql::sqlparser::ast::Expr;
 use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect};
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 
 /// The generic dialect with versioned tables. It says that it is the generic
 /// dialect where the parser asks for one by type.
@@ -37,6 +41,26 @@ impl Dialect for LakeDialect {
 
     fn supports_table_versioning(&self) -> bool {
         true
+    }
+
+    /// sqlparser reads all that follows as the right side of `IS DISTINCT FROM`,
+    /// an OR of the whole condition too.
+    fn parse_infix(
+        &self,
+        parser: &mut Parser,
+        left: &Expr,
+        precedence: u8,
+    ) -> Option<Result<Expr, ParserError>> {
+        use Keyword::{DISTINCT, FROM, IS, NOT};
+        let compare = if parser.parse_keywords(&[IS, DISTINCT, FROM]) {
+            Expr::IsDistinctFrom
+        } else if parser.parse_keywords(&[IS, NOT, DISTINCT, FROM]) {
+            Expr::IsNotDistinctFrom
+        } else {
+            return None;
+        };
+        let right = parser.parse_subexpr(precedence);
+        Some(right.map(|right| compare(Box::new(left.clone()), Box::new(right))))
     }
 
     as_generic!(

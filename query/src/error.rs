@@ -5,6 +5,7 @@ use arrow::error::ArrowError;
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 use downlake_lake::{Error, ErrorKind};
+use parquet::errors::ParquetError;
 
 /// How many near names a message shows.
 const NEAR_NAMES: usize = 3;
@@ -15,7 +16,7 @@ pub(crate) fn from_engine(error: DataFusionError) -> Error {
         DataFusionError::External(source) => from_external(source),
         DataFusionError::ArrowError(arrow, _) => from_arrow(*arrow),
         DataFusionError::ObjectStore(store) => Error::from(*store),
-        DataFusionError::ParquetError(parquet) => Error::from(*parquet),
+        DataFusionError::ParquetError(parquet) => from_parquet(*parquet),
         DataFusionError::SchemaError(schema, _) => from_schema(&schema),
         DataFusionError::Diagnostic(_, inner) => from_engine(*inner),
         DataFusionError::Context(doing, inner) => from_engine(*inner).context(doing),
@@ -48,6 +49,33 @@ fn from_shared(shared: &DataFusionError) -> Error {
             None => Error::internal(tidy(&source.to_string())),
         },
         root => from_text(root),
+    }
+}
+
+/// A filter that runs while a file is read fails as an error of the file,
+/// though the file is sound.
+fn from_parquet(error: ParquetError) -> Error {
+    match error {
+        ParquetError::External(source) => match source.downcast::<ArrowError>() {
+            Ok(arrow) => from_filter(*arrow),
+            Err(other) => Error::from(ParquetError::External(other)),
+        },
+        other => Error::from(other),
+    }
+}
+
+fn from_filter(error: ArrowError) -> Error {
+    let text = error.to_string();
+    let cast = text
+        .split_once("CastError(\"")
+        .and_then(|(_, rest)| rest.split_once("\")"));
+    match cast {
+        Some((cast, _)) => Error::invalid(format!(
+            "a filter compares different types: {}: write both sides as one type, text in quotes or with CAST",
+            tidy(cast)
+        ))
+        .with_source(error),
+        None => from_arrow(error),
     }
 }
 

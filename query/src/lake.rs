@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::compute::{CastOptions, cast, cast_with_options};
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use downlake_lake::log::VersionAsked;
 use downlake_lake::schema::axis_expr::parse_axis;
+use downlake_lake::schema::names::FoldedName;
 use downlake_lake::schema::{Column, ColumnType, Definition, Evolution, Origin, names};
 use downlake_lake::table::append::{Destination, QuarantineLimit, UnitSpec, UnitWriter};
 use downlake_lake::table::conform::{Conform, ReceivedAt, UnitColumns};
@@ -18,6 +19,7 @@ use downlake_lake::table::rows::RowSource;
 use downlake_lake::table::unit::UnitIdentity;
 use downlake_lake::table::{Lake, StoredDefinition, Table};
 use downlake_lake::{Error, Result};
+use futures::StreamExt;
 use object_store::ObjectStore;
 use tokio::runtime::Handle;
 
@@ -115,7 +117,7 @@ fn quoted_names(definition: &Definition) -> BTreeMap<String, String> {
 #[async_trait]
 impl Writer for LakeCatalog {
     async fn write(&self, target: WriteTarget, rows: Rows) -> Result<WriteReport> {
-        let (destination, definition) = match target {
+        let (destination, definition, rows) = match target {
             WriteTarget::Create {
                 table,
                 if_not_exists,
@@ -132,19 +134,20 @@ impl Writer for LakeCatalog {
                     )));
                 }
                 let definition = definition_of(&table, &rows.schema)?;
-                let founding = Destination::Founding(Arc::new(definition.clone()));
+                let creating = Destination::Creating(Arc::new(definition.clone()));
                 let definition = StoredDefinition {
                     number: 1,
                     definition,
                 };
-                (founding, definition)
+                let rows = under_stored_names(rows, &definition.definition);
+                (creating, definition, rows)
             }
             WriteTarget::Append { table } => {
                 let there = self.lake.table(&table).await?;
                 let there = there
                     .ok_or_else(|| Error::not_found(format!("there is no table \"{table}\"")))?;
                 let (there, definition) = self.stored(there).await?;
-                (Destination::Table(there), definition)
+                (Destination::Table(there), definition, rows)
             }
         };
         self.land(destination, definition, rows).await
@@ -347,28 +350,60 @@ fn companion_of(definition: &Definition, name: &str) -> bool {
         .any(|derived| derived == name)
 }
 
+/// The rows of a query under the names that its new table gives their columns.
+fn under_stored_names(rows: Rows, definition: &Definition) -> Rows {
+    let stored = |source: &String| -> String {
+        let mut columns = definition.columns.iter();
+        let column = columns.find(|column| column.source == *source);
+        column
+            .map_or(source.as_str(), |c| definition.stored_name(&c.name))
+            .to_owned()
+    };
+    let fields = rows.schema.fields().iter();
+    let fields: Vec<Field> = fields
+        .map(|field| field.as_ref().clone().with_name(stored(field.name())))
+        .collect();
+    let schema = Arc::new(Schema::new(fields));
+    let named = Arc::clone(&schema);
+    let batches = rows
+        .batches
+        .map(move |batch| {
+            let batch = batch?;
+            let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+            let columns = batch.columns().to_vec();
+            Ok(RecordBatch::try_new_with_options(
+                Arc::clone(&named),
+                columns,
+                &options,
+            )?)
+        })
+        .boxed();
+    Rows { schema, batches }
+}
+
 /// The definition of a table made from a query: exact types; a timestamp `time` is the axis.
 fn definition_of(table: &str, schema: &Schema) -> Result<Definition> {
-    let mut columns = Vec::new();
+    let (mut sources, mut kinds) = (Vec::new(), Vec::new());
     let has_axis = schema
         .field_with_name(names::TIME)
         .is_ok_and(|f| matches!(f.data_type(), DataType::Timestamp(_, _)));
     for field in schema.fields() {
         let name = field.name();
-        let derived = OURS.contains(&name.as_str()) && (has_axis || name.starts_with('_'));
-        if derived {
+        let derived = name == names::DATE && has_axis;
+        if derived || name.starts_with('_') && OURS.contains(&name.as_str()) {
             continue;
         }
-        let folded = names::fold(name);
         let kind = ColumnType::from_arrow(field.data_type())
             .map_err(|e| e.context(format!("column \"{name}\"")))?;
-        let stored = if name == names::RECEIVED_AT {
-            RECEIVED.to_owned()
-        } else {
-            folded.name
-        };
-        columns.push(Column::new(stored, name, kind));
+        sources.push(name.as_str());
+        kinds.push(kind);
     }
+    let folded = names::fold_all(&sources, names::OnCollision::Refuse)?.names;
+    let columns: Vec<Column> = folded
+        .into_iter()
+        .zip(sources.into_iter().zip(kinds))
+        .map(|(folded, (source, kind))| column_of(folded, source, kind))
+        .collect();
     if columns.is_empty() {
         return Err(Error::invalid(format!(
             "the query for table \"{table}\" gives no columns"
@@ -383,4 +418,44 @@ fn definition_of(table: &str, schema: &Schema) -> Result<Definition> {
     }
     definition.check()?;
     Ok(definition)
+}
+
+fn column_of(folded: FoldedName, source: &str, kind: ColumnType) -> Column {
+    let name = match source {
+        names::RECEIVED_AT => RECEIVED.to_owned(),
+        _ => folded.name,
+    };
+    let mut column = Column::new(name, source, kind);
+    column.unit = folded.unit;
+    column
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use arrow::datatypes::TimeUnit;
+    use expect_test::expect;
+
+    use super::*;
+
+    #[test]
+    fn a_query_names_the_columns_of_its_table() {
+        let instant = DataType::Timestamp(TimeUnit::Microsecond, None);
+        let field = |name, data_type| Field::new(name, data_type, true);
+        let schema = Schema::new(vec![
+            field("time", instant),
+            field("month", DataType::Int64),
+            field("year", DataType::Int64),
+            field("count(*)", DataType::Int64),
+            field("Max X", DataType::Int64),
+        ]);
+        let definition = definition_of("t", &schema).unwrap();
+        let named: Vec<_> = definition
+            .columns
+            .iter()
+            .map(|c| (&*c.source, &*c.name))
+            .collect();
+        expect![[r#"[("time", "time"), ("month", "month"), ("year", "year"), ("count(*)", "count_"), ("Max X", "max_x")]"#]]
+            .assert_eq(&format!("{named:?}"));
+    }
 }

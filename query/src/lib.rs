@@ -10,7 +10,9 @@
 pub mod catalog;
 mod dialect;
 mod error;
+mod exact;
 mod file_table;
+mod functions;
 mod handover;
 pub mod lake;
 pub mod output;

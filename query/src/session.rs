@@ -20,7 +20,7 @@ use datafusion::execution::context::SQLOptions;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionConfig;
@@ -34,6 +34,7 @@ use tokio::task::JoinHandle;
 
 use crate::catalog::{Catalog, Rows, WriteReport, Writer};
 use crate::error::from_engine;
+use crate::functions;
 use crate::parse::{Kind, Statement};
 use crate::pinned::{CATALOG, Pinned, PinnedCatalogs, SCHEMA};
 use crate::resolve::{Referent, VersionGuard, name_referents, resolve_quoted_names};
@@ -125,12 +126,15 @@ impl SessionBuilder {
         let url = ObjectStoreUrl::parse(LAKE_URL).map_err(from_engine)?;
         let runtime = self.runtime()?;
         runtime.register_object_store(url.as_ref(), self.catalog.objects());
-        let state = SessionStateBuilder::new()
+        let mut state = SessionStateBuilder::new()
             .with_config(self.config())
             .with_runtime_env(runtime)
             .with_default_features()
             .with_relation_planners(vec![Arc::new(VersionGuard)])
             .build();
+        for aggregate in functions::aggregates() {
+            state.register_udaf(aggregate).map_err(from_engine)?;
+        }
         Ok(Session {
             state,
             url,

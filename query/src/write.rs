@@ -7,8 +7,6 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
-use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::sql::sqlparser::ast::Ident;
@@ -17,6 +15,7 @@ use futures::stream::StreamExt;
 
 use crate::catalog::{Rows, WriteReport, WriteTarget, Writer};
 use crate::error::not_found;
+use crate::exact::cast_exact;
 use crate::handover::{Handover, handover};
 use crate::output::{self, Format, OutputOptions};
 use crate::parse::fold;
@@ -130,42 +129,32 @@ fn plain_type(data_type: &DataType) -> DataType {
     }
 }
 
-/// Rows with the names and types of another schema, by position. A value
-/// that does not fit its type is an error, never a NULL.
+/// Rows with the names and types of another schema, by position.
 fn cast_rows(rows: Rows, schema: SchemaRef) -> Rows {
     let to = Arc::clone(&schema);
+    let mut rows_before = 0;
     let batches = rows
         .batches
-        .map(move |batch| cast_batch(&batch?, &to))
+        .map(move |batch| {
+            let batch = batch?;
+            let cast = cast_batch(&batch, &to, rows_before)?;
+            rows_before += batch.num_rows() as u64;
+            Ok(cast)
+        })
         .boxed();
     Rows { schema, batches }
 }
 
-fn cast_batch(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+fn cast_batch(batch: &RecordBatch, schema: &SchemaRef, rows_before: u64) -> Result<RecordBatch> {
     let columns = batch
         .columns()
         .iter()
         .zip(schema.fields())
-        .map(|(column, field)| cast_column(column, field));
+        .map(|(column, field)| cast_exact(column, field, rows_before));
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     let columns = columns.collect::<Result<_>>()?;
     RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
         .map_err(|error| Error::invalid(format!("sql: {error}")).with_source(error))
-}
-
-fn cast_column(column: &ArrayRef, field: &Field) -> Result<ArrayRef> {
-    let strict = CastOptions {
-        safe: false,
-        ..CastOptions::default()
-    };
-    cast_with_options(column, field.data_type(), &strict).map_err(|error| {
-        Error::invalid(format!(
-            "sql: column \"{}\" ({}): {error}",
-            field.name(),
-            field.data_type()
-        ))
-        .with_source(error)
-    })
 }
 
 /// `COPY TO`: the file appears under its name only when it is whole and

@@ -78,12 +78,18 @@ impl EncodingPlan {
         Ok(plan)
     }
 
-    pub(super) fn apply(&self, mut builder: WriterPropertiesBuilder) -> WriterPropertiesBuilder {
-        for (path, choice) in &self.columns {
-            builder = choice.apply(path, builder);
+    /// Adds what was chosen for one column of the table.
+    pub(super) fn apply(
+        &self,
+        field: &Field,
+        mut builder: WriterPropertiesBuilder,
+    ) -> WriterPropertiesBuilder {
+        let path = leaf_path(field);
+        if let Some(choice) = self.columns.get(&path) {
+            builder = choice.apply(&path, builder);
         }
-        for path in &self.without_bounds {
-            builder = builder.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
+        if self.without_bounds.contains(&path) {
+            builder = builder.set_column_statistics_enabled(path, EnabledStatistics::None);
         }
         builder
     }

@@ -2,11 +2,12 @@
 //!
 //! The rows of a row group wait as they are; when there are enough, each
 //! column is encoded as a whole, by as many threads as the machine has, and
-//! let go. So one encoder a thread is filled at a time, which matters where a
-//! table has thousands of columns: an encoder's dictionary alone takes some
-//! 100 KiB. Memory is bounded by the rows of one group, which are counted as
+//! let go. So there is one encoder a thread at a time, which matters where a
+//! table has thousands of columns: an encoder takes some 200 KiB before its
+//! first value. Memory is bounded by the rows of one group, which are counted as
 //! they lie in memory, not as they will be encoded.
 
+use std::io;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,10 +16,11 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::{FieldRef, SchemaRef};
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{
-    ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves,
+    ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, ArrowWriterOptions,
+    compute_leaves,
 };
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{KeyValue, ParquetMetaData};
@@ -36,8 +38,7 @@ const ENCODED_SHARE: f64 = 0.3;
 /// Encodes the rows of one file.
 pub(super) struct RowGroups {
     file: SerializedFileWriter<ObjectSink>,
-    columns: ArrowRowGroupWriterFactory,
-    schema: SchemaRef,
+    columns: Vec<Column>,
     group_bytes: usize,
     waiting: Vec<RecordBatch>,
     waiting_rows: usize,
@@ -47,19 +48,23 @@ pub(super) struct RowGroups {
 }
 
 impl RowGroups {
-    /// A row group ends at [`ROW_GROUP_ROWS`], or at `group_bytes` of rows in memory.
+    /// A row group ends at [`ROW_GROUP_ROWS`], or at `group_bytes` of rows in
+    /// memory. There are properties of the file, and of each column.
     pub(super) fn new(
         sink: ObjectSink,
         schema: SchemaRef,
         properties: WriterProperties,
+        columns: impl Iterator<Item = WriterProperties>,
         group_bytes: usize,
     ) -> ParquetResult<RowGroups> {
-        let writer = ArrowWriter::try_new(sink, Arc::clone(&schema), Some(properties))?;
-        let (file, columns) = writer.into_serialized_writer()?;
+        let columns = schema.fields().iter().zip(columns);
+        let columns = columns.map(|(field, properties)| Column::new(field, properties));
+        let columns = columns.collect::<ParquetResult<_>>()?;
+        let writer = ArrowWriter::try_new(sink, schema, Some(properties))?;
+        let (file, _) = writer.into_serialized_writer()?;
         Ok(RowGroups {
             file,
             columns,
-            schema,
             group_bytes,
             waiting: Vec::new(),
             waiting_rows: 0,
@@ -138,7 +143,9 @@ impl RowGroups {
         }
         let rows = std::mem::take(&mut self.waiting_rows);
         self.encoded_bytes += std::mem::take(&mut self.waiting_bytes);
-        let jobs = self.jobs()?;
+        let batches = std::mem::take(&mut self.waiting);
+        let jobs = jobs(&self.columns, &batches);
+        drop(batches);
         let mut group = self.file.next_row_group()?;
         if rows < ROWS_WORTH_THREADS {
             encode_here(jobs, &mut group)?;
@@ -148,56 +155,58 @@ impl RowGroups {
         group.close()?;
         Ok(())
     }
+}
 
-    /// The columns of the waiting rows with their encoders, in order.
-    fn jobs(&mut self) -> ParquetResult<Vec<Job>> {
-        let group = self.file.flushed_row_groups().len();
-        let batches = std::mem::take(&mut self.waiting);
-        let mut encoders = self.columns.create_column_writers(group)?.into_iter();
-        let leaves = self.leaves_of_columns();
-        let fields = self.schema.fields().iter().zip(leaves).enumerate();
-        Ok(fields
-            .map(|(place, (field, leaves))| Job {
-                field: Arc::clone(field),
-                encoders: encoders.by_ref().take(leaves).collect(),
-                arrays: batches
-                    .iter()
-                    .map(|batch| Arc::clone(batch.column(place)))
-                    .collect(),
-            })
-            .collect())
-    }
+/// A column of the file. It has a writer's factory of its own, since a factory
+/// makes the encoders of all its columns at once.
+struct Column {
+    field: FieldRef,
+    encoders: ArrowRowGroupWriterFactory,
+}
 
-    /// How many leaves each column has: one, unless it is nested.
-    fn leaves_of_columns(&self) -> Vec<usize> {
-        let mut leaves = vec![0; self.schema.fields().len()];
-        let descriptor = self.file.schema_descr();
-        for leaf in 0..descriptor.num_columns() {
-            leaves[descriptor.get_column_root_idx(leaf)] += 1;
-        }
-        leaves
+impl Column {
+    fn new(field: &FieldRef, properties: WriterProperties) -> ParquetResult<Column> {
+        let schema = Arc::new(Schema::new(vec![Arc::clone(field)]));
+        let options = ArrowWriterOptions::new()
+            .with_properties(properties)
+            .with_skip_arrow_metadata(true);
+        let writer = ArrowWriter::try_new_with_options(io::sink(), schema, options)?;
+        let (_, encoders) = writer.into_serialized_writer()?;
+        Ok(Column {
+            field: Arc::clone(field),
+            encoders,
+        })
     }
 }
 
 /// One column of a row group.
-struct Job {
-    field: FieldRef,
-    encoders: Vec<ArrowColumnWriter>,
+struct Job<'a> {
+    column: &'a Column,
     arrays: Vec<ArrayRef>,
 }
 
-impl Job {
-    fn encode(mut self) -> ParquetResult<Vec<ArrowColumnChunk>> {
-        for array in self.arrays.drain(..) {
-            let leaves = compute_leaves(&self.field, &array)?;
-            for (encoder, leaf) in self.encoders.iter_mut().zip(&leaves) {
+fn jobs<'a>(columns: &'a [Column], batches: &[RecordBatch]) -> Vec<Job<'a>> {
+    let columns = columns.iter().enumerate();
+    let jobs = columns.map(|(place, column)| Job {
+        column,
+        arrays: batches
+            .iter()
+            .map(|batch| Arc::clone(batch.column(place)))
+            .collect(),
+    });
+    jobs.collect()
+}
+
+impl Job<'_> {
+    fn encode(self) -> ParquetResult<Vec<ArrowColumnChunk>> {
+        let mut encoders = self.column.encoders.create_column_writers(0)?;
+        for array in self.arrays {
+            let leaves = compute_leaves(&self.column.field, &array)?;
+            for (encoder, leaf) in encoders.iter_mut().zip(&leaves) {
                 encoder.write(leaf)?;
             }
         }
-        self.encoders
-            .into_iter()
-            .map(ArrowColumnWriter::close)
-            .collect()
+        encoders.into_iter().map(ArrowColumnWriter::close).collect()
     }
 }
 
@@ -210,16 +219,16 @@ fn append(chunks: Vec<ArrowColumnChunk>, group: &mut Group<'_>) -> ParquetResult
         .try_for_each(|chunk| chunk.append_to_row_group(group))
 }
 
-fn encode_here(jobs: Vec<Job>, group: &mut Group<'_>) -> ParquetResult<()> {
+fn encode_here(jobs: Vec<Job<'_>>, group: &mut Group<'_>) -> ParquetResult<()> {
     jobs.into_iter()
         .try_for_each(|job| append(job.encode()?, group))
 }
 
 /// Threads take the next column each; this one appends them in order.
-fn encode_by_threads(jobs: Vec<Job>, group: &mut Group<'_>) -> ParquetResult<()> {
+fn encode_by_threads(jobs: Vec<Job<'_>>, group: &mut Group<'_>) -> ParquetResult<()> {
     let columns = jobs.len();
     let threads = thread::available_parallelism().map_or(1, usize::from);
-    let jobs: Vec<Mutex<Option<Job>>> = jobs.into_iter().map(|j| Mutex::new(Some(j))).collect();
+    let jobs: Vec<Mutex<Option<Job<'_>>>> = jobs.into_iter().map(|j| Mutex::new(Some(j))).collect();
     let next = AtomicUsize::new(0);
     thread::scope(|scope| {
         let (sender, receiver) = channel();
@@ -239,7 +248,7 @@ fn encode_by_threads(jobs: Vec<Job>, group: &mut Group<'_>) -> ParquetResult<()>
     })
 }
 
-fn encode_next(jobs: &[Mutex<Option<Job>>], next: &AtomicUsize, out: Sender<Encoded>) {
+fn encode_next(jobs: &[Mutex<Option<Job<'_>>>], next: &AtomicUsize, out: Sender<Encoded>) {
     loop {
         let place = next.fetch_add(1, Ordering::Relaxed);
         let Some(job) = jobs.get(place) else {

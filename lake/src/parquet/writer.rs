@@ -367,13 +367,20 @@ impl FileWriter {
             Some(plan) => Arc::clone(plan),
             None => Arc::new(EncodingPlan::from_sample(&self.schema, &batches)?),
         };
-        let properties = self.properties(&plan)?;
-        self.options.encodings = Some(plan);
-        let schema = Arc::clone(&self.schema);
+        let base = self.properties()?;
+        let file = base.clone().set_sorting_columns(self.sorting_columns()?);
+        let columns = self.schema.fields().iter();
+        let columns = columns.map(|field| self.column_properties(&plan, field, base.clone()));
         let group_bytes = self.options.row_group_bytes.unwrap_or(ROW_GROUP_BYTES);
-        let group_bytes = group_bytes.clamp(1, ROW_GROUP_BYTES);
-        let mut groups =
-            RowGroups::new(*sink, schema, properties, group_bytes).map_err(write_error)?;
+        let mut groups = RowGroups::new(
+            *sink,
+            Arc::clone(&self.schema),
+            file.build(),
+            columns,
+            group_bytes.clamp(1, ROW_GROUP_BYTES),
+        )
+        .map_err(write_error)?;
+        self.options.encodings = Some(plan);
         for batch in &batches {
             groups.write(batch).map_err(write_error)?;
         }
@@ -381,30 +388,34 @@ impl FileWriter {
         Ok(())
     }
 
-    fn properties(&self, plan: &EncodingPlan) -> Result<WriterProperties> {
+    fn properties(&self) -> Result<WriterPropertiesBuilder> {
         let level = ZstdLevel::try_new(self.options.tier.zstd_level())?;
-        let builder = WriterProperties::builder()
+        Ok(WriterProperties::builder()
             .set_writer_version(WriterVersion::PARQUET_1_0)
             .set_created_by(concat!("downlake ", env!("CARGO_PKG_VERSION")).to_owned())
             .set_compression(Compression::ZSTD(level))
             .set_data_page_row_count_limit(PAGE_ROWS)
             .set_data_page_size_limit(PAGE_BYTES)
             .set_statistics_enabled(EnabledStatistics::Page)
-            .set_column_index_truncate_length(Some(COLUMN_INDEX_BYTES))
-            .set_sorting_columns(self.sorting_columns()?);
-        Ok(self.with_bloom_filters(plan.apply(builder)).build())
+            .set_column_index_truncate_length(Some(COLUMN_INDEX_BYTES)))
     }
 
-    /// The encoder sizes a filter for a full row group and folds it to the
-    /// number of distinct values it met.
-    fn with_bloom_filters(&self, mut builder: WriterPropertiesBuilder) -> WriterPropertiesBuilder {
-        for name in &self.options.bloom_columns {
-            let path = ColumnPath::from(name.as_str());
+    /// What one column asks for beside. A bloom filter is sized for a full row
+    /// group and folded to the number of distinct values that it met.
+    fn column_properties(
+        &self,
+        plan: &EncodingPlan,
+        field: &Field,
+        builder: WriterPropertiesBuilder,
+    ) -> WriterProperties {
+        let mut builder = plan.apply(field, builder);
+        if self.options.bloom_columns.contains(field.name()) {
+            let path = ColumnPath::from(field.name().as_str());
             builder = builder
                 .set_column_bloom_filter_enabled(path.clone(), true)
                 .set_column_bloom_filter_max_ndv(path, ROW_GROUP_ROWS as u64);
         }
-        builder
+        builder.build()
     }
 
     fn sorting_columns(&self) -> Result<Option<Vec<SortingColumn>>> {

@@ -106,8 +106,11 @@ pub struct UnitSpec {
 pub enum Destination {
     /// One that is there.
     Table(Arc<Table>),
-    /// One that the unit's landing makes, under this definition.
+    /// One that the unit's landing makes, under this definition, or finds made
+    /// under it.
     Founding(Arc<Definition>),
+    /// One that the unit's landing makes; the unit fails where it is there.
+    Creating(Arc<Definition>),
 }
 
 impl From<Arc<Table>> for Destination {
@@ -121,21 +124,25 @@ impl Destination {
     pub fn name(&self) -> &str {
         match self {
             Destination::Table(table) => table.name(),
-            Destination::Founding(definition) => &definition.stream,
+            Destination::Founding(definition) | Destination::Creating(definition) => {
+                &definition.stream
+            }
         }
     }
 
     fn state_of(&self, key: UnitKey) -> UnitState {
         match self {
             Destination::Table(table) => key.state_in(&table.snapshot().transactions),
-            Destination::Founding(_) => key.state_in(&Transactions::default()),
+            Destination::Founding(_) | Destination::Creating(_) => {
+                key.state_in(&Transactions::default())
+            }
         }
     }
 
     fn partition_columns(&self) -> Vec<String> {
         match self {
             Destination::Table(table) => table.snapshot().partition_columns.clone(),
-            Destination::Founding(definition) => {
+            Destination::Founding(definition) | Destination::Creating(definition) => {
                 let columns = definition.partition_columns().into_iter();
                 columns.map(str::to_owned).collect()
             }
@@ -191,7 +198,9 @@ impl Lake {
         let schema = match (&definition, &destination) {
             (Some(stored), _) => stored.definition.table_schema(),
             (None, Destination::Table(table)) => Arc::clone(&table.snapshot().schema),
-            (None, Destination::Founding(definition)) => definition.table_schema(),
+            (None, Destination::Founding(definition) | Destination::Creating(definition)) => {
+                definition.table_schema()
+            }
         };
         UnitWriter::new(Arc::clone(self), destination, definition, schema, spec)
     }

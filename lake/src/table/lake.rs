@@ -211,10 +211,30 @@ impl Lake {
     /// makes it holds the definition, so that a table never stands without
     /// one, and of two that race for the name one decides both.
     pub async fn ensure_table(&self, definition: &Definition) -> Result<Arc<Table>> {
+        let (table, _) = self.table_or_new(definition).await?;
+        Ok(table)
+    }
+
+    /// Makes a table that nobody else has made.
+    ///
+    /// # Errors
+    /// Conflict, where the table is there.
+    pub(crate) async fn create_table(&self, definition: &Definition) -> Result<Arc<Table>> {
+        match self.table_or_new(definition).await? {
+            (table, true) => Ok(table),
+            (table, false) => Err(Error::conflict(format!(
+                "table \"{}\" exists: another statement made it meanwhile; nothing was added to it",
+                table.name()
+            ))),
+        }
+    }
+
+    /// The table of a definition, and whether this call made it.
+    async fn table_or_new(&self, definition: &Definition) -> Result<(Arc<Table>, bool)> {
         self.make().await?;
         let name = definition.stream.as_str();
         if let Some(table) = self.table(name).await? {
-            return Ok(table);
+            return Ok((table, false));
         }
         definition.check()?;
         let spec = CreateTable {
@@ -236,7 +256,7 @@ impl Lake {
             self.pending_ledger().note_reconciled(name);
             store::save_next(self.objects(), name, definition).await?;
         }
-        Ok(table)
+        Ok((table, is_ours))
     }
 
     /// Makes the table that a unit was decoded for.

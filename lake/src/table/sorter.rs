@@ -9,8 +9,7 @@
 //! their order (or for the runs being merged), a quarter for the row group
 //! being encoded, the rest for one chunk on its way. Beside the budget there
 //! are the batch being pushed, which is the caller's, up to six upload parts
-//! of 5 MiB, and the encoders' fixed tables (some 20 KiB a column). The
-//! smallest unit is a row: a single row larger than the budget still passes.
+//! of 5 MiB, and an encoder for each thread. The smallest unit is a row: a single row larger than the budget still passes.
 //!
 //! Files go to the lake as they fill. Until [`SortedWriter::finish`] returns
 //! them nobody can have committed them, so [`SortedWriter::abort`] deletes

@@ -40,7 +40,7 @@ impl UnitWriter {
     ) -> Result<UnitReport> {
         let before = match &self.destination {
             Destination::Table(table) => Some(Arc::clone(table)),
-            Destination::Founding(_) => None,
+            Destination::Founding(_) | Destination::Creating(_) => None,
         };
         let mut files = self.finished_rows(before.as_deref(), runtime)?;
         runtime.block_on(self.lake.make())?;
@@ -50,6 +50,9 @@ impl UnitWriter {
             Destination::Founding(definition) => {
                 runtime.block_on(self.lake.found_table(definition))?
             }
+            Destination::Creating(definition) => runtime
+                .block_on(self.lake.create_table(definition))
+                .inspect_err(|_| self.delete(&files, runtime))?,
         };
         tracing::debug!(phase = "data");
         let landed = self.land_rows(&table, &mut files, runtime)?;
