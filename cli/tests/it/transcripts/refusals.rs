@@ -267,7 +267,10 @@ fn a_lake_that_may_only_be_read() {
     let said = program.good(&["sql", "-f", "csv", "SELECT count(*) AS n FROM engine"]);
     assert_eq!(said.out, "n\n4\n");
     program.good(&["table", "list"]);
-    program.good(&["doctor"]);
+    let said = program.run(&["doctor"]);
+    let bad: Vec<_> = said.out.lines().filter(|l| l.starts_with("BAD")).collect();
+    assert_eq!((said.code, bad.len()), (6, 1), "{said:?}");
+    assert!(bad[0].contains("the store takes no writes"), "{said:?}");
     let args = ["ingest", "lines", "--table", "engine", "--format", "json"];
     let said = check(
         &program,
