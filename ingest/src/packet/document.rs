@@ -29,7 +29,7 @@
 //!
 //! Types are `u`, `i` (two's complement), `sm` (sign and magnitude), `oc`
 //! (one's complement) and `f` with their bits, `text`, `binary` and
-//! `aggregate`. Promises: what [`write`] writes, [`read`] reads as the same
+//! `aggregate`. Promises: what [`write()`] writes, [`read`] reads as the same
 //! model, save for places and notices. Refuses keys that it does not know.
 
 use std::sync::Arc;
