@@ -4,7 +4,7 @@
 //! Reading and writing are two traits, so that a session without a
 //! [`Writer`] has no path to a commit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -86,6 +86,15 @@ pub trait Writer: Send + Sync + Debug {
     /// # Errors
     /// `Invalid` if the table to create exists or a column does not fit.
     async fn write(&self, target: WriteTarget, rows: Rows) -> Result<WriteReport>;
+
+    /// The columns of a table that the writer fills itself, whatever rows
+    /// say of them: days of instants, identifiers of landings.
+    ///
+    /// # Errors
+    /// `Invalid` if the table is not one to write to.
+    async fn generated(&self, _table: &str) -> Result<BTreeSet<String>> {
+        Ok(BTreeSet::new())
+    }
 }
 
 /// Where written rows go.

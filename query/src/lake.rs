@@ -1,7 +1,7 @@
 //! The lake behind SQL: tables at their versions, writes through the commit
 //! path, raw files through whoever decodes them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -151,6 +151,27 @@ impl Writer for LakeCatalog {
             }
         };
         self.land(destination, definition, rows).await
+    }
+
+    async fn generated(&self, table: &str) -> Result<BTreeSet<String>> {
+        let Some(there) = self.lake.table(table).await? else {
+            return Ok(BTreeSet::new());
+        };
+        let (_, stored) = self.stored(there).await?;
+        let definition = &stored.definition;
+        let mut columns: BTreeSet<String> = definition
+            .table_schema()
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect();
+        for given in &definition.columns {
+            columns.remove(definition.stored_name(&given.name));
+        }
+        for constant in &definition.constants {
+            columns.remove(constant);
+        }
+        Ok(columns)
     }
 }
 

@@ -51,9 +51,10 @@ pub(crate) async fn append(
     target: &SchemaRef,
     rows: Rows,
 ) -> Result<WriteReport> {
+    let generated = writer.generated(&table).await?;
     let fields = match columns {
-        [] => fields_by_position(&table, target, rows.schema.fields().len())?,
-        columns => fields_by_name(columns, target)?,
+        [] => fields_by_position(&table, target, &generated, rows.schema.fields().len())?,
+        columns => fields_by_name(columns, target, &generated)?,
     };
     if fields.len() != rows.schema.fields().len() {
         return Err(Error::invalid(format!(
@@ -66,9 +67,18 @@ pub(crate) async fn append(
     writer.write(WriteTarget::Append { table }, rows).await
 }
 
-fn fields_by_name(columns: &[Ident], target: &SchemaRef) -> Result<Vec<FieldRef>> {
+fn fields_by_name(
+    columns: &[Ident],
+    target: &SchemaRef,
+    generated: &BTreeSet<String>,
+) -> Result<Vec<FieldRef>> {
     let names: Vec<String> = columns.iter().map(fold).collect();
     refuse_repeated(names.iter().map(String::as_str))?;
+    if let Some(name) = names.iter().find(|name| generated.contains(*name)) {
+        return Err(Error::invalid(format!(
+            "sql: column \"{name}\" is filled by the lake: leave it out"
+        )));
+    }
     let field = |name: &String| match target.fields().find(name) {
         Some((_, field)) => Ok(Arc::clone(field)),
         None => Err(not_found(
@@ -80,14 +90,20 @@ fn fields_by_name(columns: &[Ident], target: &SchemaRef) -> Result<Vec<FieldRef>
     names.iter().map(field).collect()
 }
 
-/// All columns, or all but the lake's own, whose names begin with `_`.
-fn fields_by_position(table: &str, target: &SchemaRef, given: usize) -> Result<Vec<FieldRef>> {
+/// All columns but the lake's own; or all, as `SELECT *` from a table of the
+/// same shape has them, and then the lake's are filled anew.
+fn fields_by_position(
+    table: &str,
+    target: &SchemaRef,
+    generated: &BTreeSet<String>,
+    given: usize,
+) -> Result<Vec<FieldRef>> {
     let all: Vec<FieldRef> = target.fields().iter().cloned().collect();
-    let own: Vec<FieldRef> = all
-        .iter()
-        .filter(|field| !field.name().starts_with('_'))
-        .cloned()
-        .collect();
+    let is_own = |field: &&FieldRef| {
+        let name = field.name();
+        !name.starts_with('_') && !generated.contains(name)
+    };
+    let own: Vec<FieldRef> = all.iter().filter(is_own).cloned().collect();
     match given {
         given if given == all.len() => Ok(all),
         given if given == own.len() => Ok(own),

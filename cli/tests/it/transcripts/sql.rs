@@ -217,3 +217,29 @@ fn a_closed_pipe_is_silent() {
         assert_eq!(output.status.code(), Some(0), "{args:?}");
     }
 }
+
+/// What the lake fills itself is neither asked for nor taken.
+#[test]
+fn columns_that_the_lake_fills() {
+    let program = Program::new();
+    program.good(&[
+        "sql",
+        "CREATE TABLE log AS SELECT TIMESTAMP '2026-01-02T00:00:00Z' AS time, 1 AS v",
+    ]);
+    program.good(&["sql", "INSERT INTO log VALUES ('2026-01-03T12:00:00Z', 2)"]);
+    for name in ["date", "_ingest_id"] {
+        let insert = format!("INSERT INTO log (time, v, {name}) SELECT time, v, {name} FROM log");
+        let said = program.run(&["sql", &insert]);
+        assert_eq!(said.code, 2, "{said:?}");
+        assert!(said.err.contains("is filled by the lake"), "{said:?}");
+    }
+    let said = program.good(&[
+        "sql",
+        "-f",
+        "csv",
+        "SELECT time, date, v FROM log ORDER BY v",
+    ]);
+    let expected = "time,date,v\n2026-01-02T00:00:00.000000Z,2026-01-02,1\n\
+                    2026-01-03T12:00:00.000000Z,2026-01-03,2\n";
+    assert_eq!(said.out, expected);
+}
