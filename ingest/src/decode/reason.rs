@@ -28,6 +28,14 @@ pub const NO_DEFINITION: &str = "no-definition";
 pub const AMBIGUOUS: &str = "ambiguous";
 /// The packet is longer or shorter than its header or its container says.
 pub const PACKET_LENGTH: &str = "packet-length";
+/// The packet goes on beyond its container; the row has what comes before.
+pub const UNDECODED_TAIL: &str = "undecoded-tail";
+/// The packet's error control does not agree with its bytes.
+pub const ERROR_CONTROL: &str = "error-control";
+/// Segments of a packet that is not there as a whole.
+pub const SEGMENT: &str = "segment";
+/// Bytes in which no packet begins.
+pub const NO_PACKET: &str = "no-packet";
 
 /// Every code a decoder uses, with its meaning.
 pub const ALL: &[(&str, &str)] = &[
@@ -60,4 +68,14 @@ pub const ALL: &[(&str, &str)] = &[
         PACKET_LENGTH,
         "the packet is longer or shorter than its header or its container says",
     ),
+    (
+        UNDECODED_TAIL,
+        "the packet goes on beyond its container; the row has what comes before",
+    ),
+    (
+        ERROR_CONTROL,
+        "the packet's error control does not agree with its bytes",
+    ),
+    (SEGMENT, "segments of a packet that is not there as a whole"),
+    (NO_PACKET, "bytes in which no packet begins"),
 ];

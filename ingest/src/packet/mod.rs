@@ -17,6 +17,7 @@ pub mod check;
 pub mod decoder;
 pub mod document;
 pub mod error_control;
+pub mod feed;
 pub mod header;
 pub mod kernels;
 pub mod locate;

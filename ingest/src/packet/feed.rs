@@ -1,0 +1,173 @@
+//! Packets on their way to the decoder, many at a time, whatever they came in.
+//!
+//! A file of packets and a stream of frames end here as the same thing:
+//! chunks. Promises: every packet, and every byte that gave no packet, is in
+//! exactly one chunk, in the order of the source; a chunk ends soon after
+//! [`CHUNK_BYTES`], and no packet is split over two.
+
+use std::io::{self, Read};
+
+use crate::decode::reason;
+use crate::frames::ChannelId;
+
+use super::kernels::Packet;
+use super::locate::Refusal;
+use super::walk::{PacketWalker, Piece};
+
+/// Bytes of packets after which a chunk ends.
+pub const CHUNK_BYTES: usize = 4 << 20;
+
+/// Packets of a source, and what of it is none.
+#[derive(Debug, Default)]
+pub struct Chunk {
+    /// The bytes that [`Entry`] points into.
+    pub bytes: Vec<u8>,
+    /// The packets, idle ones included, in the order of the source.
+    pub packets: Vec<Entry>,
+    /// Packets that cannot be decoded, whatever their definition says.
+    pub refused: Vec<(Entry, Refusal)>,
+    /// Bytes of the source that gave no packet.
+    pub holes: Vec<Hole>,
+    /// Frames that are not there.
+    pub frame_gaps: Vec<FrameGap>,
+}
+
+/// One packet of a chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// Where it begins in the chunk's bytes.
+    pub start: usize,
+    /// How many bytes it has.
+    pub length: usize,
+    /// Its number in the source unit, from 0.
+    pub index: u64,
+    /// The place in the source unit of its first byte, or of the frame that
+    /// holds it.
+    pub offset: u64,
+    /// Spacecraft and virtual channel, where it came in frames.
+    pub channel: Option<ChannelId>,
+    /// Whether it came in a frame that was replayed.
+    pub replay: bool,
+    /// Whether it was joined from segments; then its length is not that of
+    /// its header.
+    pub is_joined: bool,
+}
+
+/// Bytes that gave no packet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hole {
+    /// The place in the source unit of the first byte.
+    pub offset: u64,
+    /// How many bytes.
+    pub bytes: u64,
+    /// One of the codes in [`reason`].
+    pub reason: &'static str,
+    /// Why.
+    pub detail: String,
+    /// The first of the bytes, as many as are kept.
+    pub head: Vec<u8>,
+}
+
+/// Frames of a virtual channel that are not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameGap {
+    /// The virtual channel.
+    pub channel: ChannelId,
+    /// The place in the source unit of the frame behind the gap.
+    pub offset: u64,
+    /// The first frame count that is missing.
+    pub from_count: u32,
+    /// The last one.
+    pub to_count: u32,
+    /// How many are missing.
+    pub missing: u64,
+    /// Whether the count went back instead.
+    pub is_reset: bool,
+}
+
+/// A source of packets.
+pub trait Feed: Send {
+    /// Fills an empty chunk; one that stays empty is the end.
+    ///
+    /// # Errors
+    /// The source cannot be read.
+    fn fill(&mut self, chunk: &mut Chunk) -> io::Result<()>;
+}
+
+impl Chunk {
+    /// Empties it, for the next packets.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.packets.clear();
+        self.refused.clear();
+        self.holes.clear();
+        self.frame_gaps.clear();
+    }
+
+    /// Whether it holds nothing: the source has ended.
+    pub fn is_empty(&self) -> bool {
+        self.packets.is_empty()
+            && self.refused.is_empty()
+            && self.holes.is_empty()
+            && self.frame_gaps.is_empty()
+    }
+
+    /// A packet with its bytes.
+    pub fn packet(&self, entry: &Entry) -> Packet<'_> {
+        Packet {
+            bytes: &self.bytes[entry.start..entry.start + entry.length],
+            index: entry.index,
+            offset: entry.offset,
+        }
+    }
+
+    /// Takes a packet that came without a frame.
+    fn add(&mut self, packet: &Packet<'_>) {
+        self.packets.push(Entry {
+            start: self.bytes.len(),
+            length: packet.bytes.len(),
+            index: packet.index,
+            offset: packet.offset,
+            channel: None,
+            replay: false,
+            is_joined: false,
+        });
+        self.bytes.extend_from_slice(packet.bytes);
+    }
+}
+
+/// A file of packets, one behind the other.
+pub struct PacketFile<R> {
+    walker: PacketWalker<R>,
+}
+
+impl<R: Read + Send> PacketFile<R> {
+    /// Starts at the beginning of the file.
+    pub fn new(reader: R) -> PacketFile<R> {
+        PacketFile {
+            walker: PacketWalker::new(reader),
+        }
+    }
+}
+
+impl<R: Read + Send> Feed for PacketFile<R> {
+    fn fill(&mut self, chunk: &mut Chunk) -> io::Result<()> {
+        while chunk.bytes.len() < CHUNK_BYTES {
+            match self.walker.next_piece()? {
+                None => break,
+                Some(Piece::Packet(packet)) => chunk.add(&packet),
+                Some(Piece::Hole(hole)) => chunk.holes.push(Hole {
+                    offset: hole.offset,
+                    bytes: hole.bytes,
+                    reason: reason::NO_PACKET,
+                    detail: format!(
+                        "{} bytes in which no packet begins that others follow",
+                        hole.bytes
+                    ),
+                    head: hole.head,
+                }),
+            }
+        }
+        Ok(())
+    }
+}
