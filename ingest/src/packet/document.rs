@@ -41,6 +41,7 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 use toml::de::DeTable;
 
+use super::check::Surveyed;
 use super::model::{
     ByteOrder, Charset, Clock, Comparison, Condition, Container, Encoding, Ending, Entry, Extent,
     Item, Label, Location, Meaning, Member, OPERATORS, PacketDefinition, Parameter, Place, Scalar,
@@ -82,14 +83,14 @@ pub const KEYS: &[&str] = &[
 pub fn read(text: &str, file: &str) -> Result<PacketDefinition> {
     let lines = Lines::of(text, file);
     let tree = DeTable::parse(text).map_err(|error| lines.refuse(&error))?;
-    read_tree(tree, text, file)
+    survey(tree, text, file)?.accept()
 }
 
-/// Reads a definition from the tree of its text.
+/// Reads as much of a definition as can be read, from the tree of its text.
 ///
 /// # Errors
-/// Invalid, with file and line.
-pub fn read_tree(tree: Spanned<DeTable<'_>>, text: &str, file: &str) -> Result<PacketDefinition> {
+/// Invalid, with file and line: a key or a value has no meaning here.
+pub fn survey(tree: Spanned<DeTable<'_>>, text: &str, file: &str) -> Result<Surveyed> {
     let lines = Lines::of(text, file);
     let document = Document::deserialize(toml::de::Deserializer::from(tree));
     let document: Document<Spanned<Value>, Spanned<ContainerTable>> =
@@ -116,19 +117,25 @@ pub fn read_tree(tree: Spanned<DeTable<'_>>, text: &str, file: &str) -> Result<P
             .container(place.clone())
             .map_err(|why| place.refuse(format!("container {name:?}: {why}")))
     };
+    let mut refusals = Vec::new();
     let parameters = document.parameter.into_iter().map(parameter);
+    let parameters = read_or_refused(parameters, &mut refusals);
     let containers = document.container.into_iter().map(container);
     let definition = PacketDefinition {
         name: document.packets,
         description: document.description,
         root: document.root,
         one_apid: document.one_apid,
-        parameters: parameters.collect::<Result<_>>()?,
-        containers: containers.collect::<Result<_>>()?,
+        parameters,
+        containers: read_or_refused(containers, &mut refusals),
         notices: Vec::new(),
     };
-    definition.check()?;
-    Ok(definition)
+    Ok(Surveyed::new(definition, refusals))
+}
+
+fn read_or_refused<T>(all: impl Iterator<Item = Result<T>>, refusals: &mut Vec<Error>) -> Vec<T> {
+    all.filter_map(|one| one.map_err(|error| refusals.push(error)).ok())
+        .collect()
 }
 
 /// Writes a definition.
@@ -149,7 +156,11 @@ pub(super) fn write_with(definition: &PacketDefinition, pairs: &str) -> Result<S
     });
     let body = toml::to_string(&Body {
         parameter: definition.parameters.iter().map(Value::of).collect(),
-        container: definition.containers.iter().map(ContainerTable::of).collect(),
+        container: definition
+            .containers
+            .iter()
+            .map(ContainerTable::of)
+            .collect(),
     });
     let text = |part: std::result::Result<String, toml::ser::Error>| {
         part.map_err(|error| Error::internal(format!("a packet definition is no TOML: {error}")))
