@@ -47,7 +47,9 @@ impl StreamSettings {
             column_mut(definition, "units", name)?.unit = Some(unit.clone());
         }
         for (name, limits) in &self.limits {
-            column_mut(definition, "limits", name)?.limits.clone_from(limits);
+            column_mut(definition, "limits", name)?
+                .limits
+                .clone_from(limits);
         }
         for (name, range) in &self.valid {
             column_mut(definition, "valid", name)?.valid_range = Some(*range);
@@ -59,7 +61,8 @@ impl StreamSettings {
             definition.partition = partition;
         }
         if let Some(name) = &self.received_at {
-            definition.received_at = Some(column_mut(definition, "received_at", name)?.name.clone());
+            definition.received_at =
+                Some(column_mut(definition, "received_at", name)?.name.clone());
         }
         if let Some(axis) = &self.time {
             definition.time = axis.over(&definition.columns)?;
@@ -80,9 +83,10 @@ impl Definition {
     /// Names of columns as the table has them; others, such as `time` and
     /// constants, as they are.
     fn keys_named(&self, keys: &[String]) -> Vec<String> {
+        let is_axis = |key: &str| key == names::TIME && matches!(self.time, TimeAxis::Absolute(_));
         let name = |key: &String| match find(&self.columns, key) {
-            Some(at) => self.columns[at].name.clone(),
-            None => key.clone(),
+            Some(at) if !is_axis(key) => self.columns[at].name.clone(),
+            _ => key.clone(),
         };
         keys.iter().map(name).collect()
     }

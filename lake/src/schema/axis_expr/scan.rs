@@ -70,10 +70,7 @@ impl<'a> Scanner<'a> {
 
     fn placed(&self, at: usize, message: impl std::fmt::Display) -> String {
         let place = self.text[..at].chars().count() + 1;
-        format!(
-            "time axis {:?}, character {place}: {message}",
-            self.text
-        )
+        format!("time axis {:?}, character {place}: {message}", self.text)
     }
 
     fn bare(&mut self, what: &str) -> Result<Word> {

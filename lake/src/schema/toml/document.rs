@@ -176,12 +176,7 @@ impl<'a> Section<'a> {
     ///
     /// # Errors
     /// It is something else; the error names what is near.
-    pub fn word<T: Copy>(
-        &self,
-        key: &'static str,
-        words: &[(&str, T)],
-        default: T,
-    ) -> Result<T> {
+    pub fn word<T: Copy>(&self, key: &'static str, words: &[(&str, T)], default: T) -> Result<T> {
         self.get(key).map_or(Ok(default), |value| value.word(words))
     }
 }
