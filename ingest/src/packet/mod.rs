@@ -23,6 +23,7 @@ pub mod kernels;
 pub mod locate;
 pub mod model;
 pub mod plan;
+pub mod schema;
 pub mod stream;
 pub mod walk;
 pub mod xtce;
