@@ -103,7 +103,9 @@ pub(crate) struct IngestArgs {
     /// Files, folders, globs, object prefixes, or - for standard input.
     #[arg(required = true, value_name = "SOURCE")]
     pub(crate) sources: Vec<String>,
-    /// A definition: an embedded stream's name or a TOML file. Without one it is inferred and kept.
+    /// A definition: an embedded stream's name, or a file: a stream as TOML, or packets as XTCE,
+    /// ccsdspy CSV or TOML, which may point to one (`definition = "packets.xml"`). Without one it
+    /// is inferred and kept.
     #[arg(long, value_name = "NAME|FILE")]
     pub(crate) schema: Option<String>,
     /// The format, where extension and content do not say it.
@@ -278,16 +280,29 @@ pub(crate) enum SchemaCommand {
     List,
     /// A definition as TOML.
     Show {
-        /// A table, an embedded stream, or a TOML file.
+        /// A table, an embedded stream, or a file.
         stream: String,
     },
     /// The definition that ingest would infer, as TOML.
     Infer(InferArgs),
-    /// Read a definition and say what it contains.
+    /// Say what definitions contain, and all that they would be refused for.
     Check {
-        /// A TOML file.
-        file: PathBuf,
+        /// A stream as TOML, or packets as XTCE, ccsdspy CSV or TOML.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
     },
+    /// A packet definition in the form that is easiest to read and mend, as TOML.
+    Import(ImportArgs),
+}
+
+/// `downlake schema import`
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// XTCE, ccsdspy CSV, or a TOML that points to one.
+    pub(crate) definition: PathBuf,
+    /// Write to a new file.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 /// `downlake schema infer`

@@ -1,7 +1,6 @@
 //! `downlake ingest`: raw files to tables, each source unit exactly once.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,7 +9,6 @@ use downlake_ingest::job::{IngestRequest, fold_name, ingest};
 use downlake_ingest::report::{IngestReport, UnitState};
 use downlake_ingest::source::PathPattern;
 use downlake_ingest::stop::Stop;
-use downlake_lake::schema::{Definition, embedded};
 use downlake_lake::table::Lake;
 use downlake_lake::table::append::QuarantineLimit;
 use downlake_lake::{Error, ErrorKind, Result};
@@ -18,6 +16,7 @@ use downlake_lake::{Error, ErrorKind, Result};
 use super::interrupt::Interrupt;
 use super::output;
 use crate::args::{InferArgs, IngestArgs};
+use crate::definitions;
 use crate::progress::Bar;
 use crate::settings::Settings;
 use crate::wire;
@@ -123,7 +122,11 @@ fn request(args: &IngestArgs, settings: &Settings) -> Result<IngestRequest> {
     }
     Ok(IngestRequest {
         sources: args.sources.clone(),
-        definition: args.schema.as_deref().map(definition).transpose()?,
+        definition: args
+            .schema
+            .as_deref()
+            .map(definitions::stream)
+            .transpose()?,
         format: args.format.clone(),
         table: args.table.clone(),
         prefix: args.prefix.clone(),
@@ -146,18 +149,6 @@ fn request(args: &IngestArgs, settings: &Settings) -> Result<IngestRequest> {
         },
         ..default_request(settings)
     })
-}
-
-/// A definition by the name of an embedded stream or from a TOML file.
-pub(crate) fn definition(name: &str) -> Result<Definition> {
-    let path = Path::new(name);
-    if embedded::text(name).is_some() || (path.extension().is_none() && !path.exists()) {
-        return embedded::get(name);
-    }
-    let text = std::fs::read_to_string(path).map_err(|e| {
-        Error::not_found(format!("cannot read the definition {name}: {e}")).with_source(e)
-    })?;
-    Definition::from_toml(&text, name)
 }
 
 fn parse_limit(text: &str) -> Result<QuarantineLimit> {
