@@ -62,7 +62,7 @@ pub struct Stream {
     pub place: Place,
     /// What a person should know: parameters that stand there again.
     pub notices: Vec<String>,
-    /// What looks like a clock, and could be the axis.
+    /// What looks like a clock, and could be the axis; none where there is one.
     pub clocks: Vec<ClockHint>,
 }
 
