@@ -3,6 +3,8 @@
 //! Promises: a unit that is there already adds nothing; a unit that fails
 //! does not hold the others back; the report's counts add up over the units.
 
+mod packets;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,11 +19,13 @@ use downlake_lake::{Error, ErrorKind, Result};
 
 use crate::decode::{self, Format, InferOptions};
 use crate::infer::Inferred;
-use crate::pipeline::{UnitLimits, UnitWork, constants, stem};
+use crate::packet::schema::PacketSchema;
+use crate::pipeline::{Reading, Target, UnitLimits, UnitWork, constants, stem};
 use crate::progress::Progress;
 use crate::report::{IngestReport, UnitEnd};
 use crate::source::{self, Opened, PathPattern, SourceFile, SourceOptions, SourceRef};
 use crate::stop::Stop;
+use packets::PlannedPackets;
 
 /// What is asked of an ingest.
 #[derive(Debug, Clone)]
@@ -30,6 +34,10 @@ pub struct IngestRequest {
     pub sources: Vec<String>,
     /// The definition, if one is given; else the table's, else inferred.
     pub definition: Option<Definition>,
+    /// Definitions of packets, whose streams are tables each.
+    pub packets: Vec<PacketSchema>,
+    /// The APIDs that are taken; all if empty.
+    pub apids: Vec<u16>,
     /// The format, where neither name nor content decides.
     pub format: Option<String>,
     /// The table, where neither definition nor path decides.
@@ -89,6 +97,7 @@ pub async fn ingest(
         options,
         target,
         planned: None,
+        packets: None,
         inferred: None,
     };
     let mut opened = job.plan(&sources).await?;
@@ -197,22 +206,16 @@ struct Job<'a> {
     stop: Stop,
     options: SourceOptions,
     target: String,
-    planned: Option<Planned>,
+    planned: Option<Target>,
+    packets: Option<PlannedPackets>,
     /// The hash of the definition that was inferred from all sources.
     inferred: Option<String>,
 }
 
-/// Where units go, and the definition in force. A table that is not there
-/// yet is made by the first unit that lands.
-#[derive(Clone)]
-struct Planned {
-    destination: Destination,
-    definition: StoredDefinition,
-}
-
-impl Planned {
-    fn founding(definition: Definition) -> Planned {
-        Planned {
+impl Target {
+    /// A table that is not there yet: it is made by the first unit that lands.
+    fn founding(definition: Definition) -> Target {
+        Target {
             destination: Destination::Founding(Arc::new(definition.clone())),
             definition: StoredDefinition {
                 number: 1,
@@ -248,6 +251,7 @@ pub async fn infer_definition(
         options,
         target,
         planned: None,
+        packets: None,
         inferred: None,
     };
     let mut opened = Opened::default();
@@ -270,9 +274,17 @@ impl<'a> Job<'a> {
     /// takes all sources of the command into account, so they are opened now.
     async fn plan(&mut self, sources: &[SourceRef]) -> Result<Opened> {
         let mut opened = Opened::default();
-        self.planned = match (self.stored().await?, &self.request.definition) {
+        if !self.request.packets.is_empty() {
+            self.packets = Some(self.plan_packets().await?);
+            return Ok(opened);
+        }
+        let given = self.request.definition.as_ref();
+        self.planned = match (self.stored(&self.target, given).await?, given) {
             (Some(stored), _) => Some(stored),
-            (None, Some(given)) => Some(Planned::founding(self.given_definition(given)?)),
+            (None, Some(given)) => {
+                let given = self.given_definition(&self.target, given)?;
+                Some(Target::founding(given))
+            }
             (None, None) => {
                 let inferred = self.infer_all(sources, &mut opened).await?;
                 if opened.failures() == sources.len()
@@ -283,27 +295,27 @@ impl<'a> Job<'a> {
                 let definition = inferred.map(|inferred| self.inferred_definition(inferred));
                 let definition = definition.transpose()?;
                 self.inferred = definition.as_ref().map(Definition::hash);
-                definition.map(Planned::founding)
+                definition.map(Target::founding)
             }
         };
         Ok(opened)
     }
 
     /// The table, if it is there, under its definition or the given successor of it.
-    async fn stored(&self) -> Result<Option<Planned>> {
-        let Some(table) = self.lake()?.table(&self.target).await? else {
+    async fn stored(&self, name: &str, given: Option<&Definition>) -> Result<Option<Target>> {
+        let Some(table) = self.lake()?.table(name).await? else {
             return Ok(None);
         };
         let stored = table.definition(self.lake()?).await?;
-        let stored = stored.ok_or_else(|| foreign_table(&self.target))?;
-        let definition = match &self.request.definition {
+        let stored = stored.ok_or_else(|| foreign_table(name))?;
+        let definition = match given {
             Some(given) => self.succeed(&table, stored, given).await?,
             None => {
                 self.check_kept(&stored.definition)?;
                 stored
             }
         };
-        Ok(Some(Planned {
+        Ok(Some(Target {
             destination: Destination::Table(table),
             definition,
         }))
@@ -311,8 +323,10 @@ impl<'a> Job<'a> {
 
     /// A table that this or another process has made since the plan is used as it is.
     async fn catch_up(&mut self) -> Result<()> {
-        if self.planned.as_ref().is_some_and(Planned::is_founding)
-            && let Some(stored) = self.stored().await?
+        if self.planned.as_ref().is_some_and(Target::is_founding)
+            && let Some(stored) = self
+                .stored(&self.target, self.request.definition.as_ref())
+                .await?
         {
             self.planned = Some(stored);
         }
@@ -325,8 +339,14 @@ impl<'a> Job<'a> {
         let flushed = lake.flush_ledger().await.map_err(|error| {
             error.context("the ledger is behind the tables, which the next ingest mends")
         });
-        if let Some(table) = lake.table(&self.target).await? {
-            report.set_version(table.name(), table.snapshot().version);
+        let tables = match &self.packets {
+            Some(_) => self.packet_tables(),
+            None => lake.table(&self.target).await?.into_iter().collect(),
+        };
+        for table in tables {
+            if self.packets.is_none() || report.has_table(table.name()) {
+                report.set_version(table.name(), table.snapshot().version);
+            }
             self.tell_refused_earlier(&table, report).await?;
         }
         flushed
@@ -336,7 +356,8 @@ impl<'a> Job<'a> {
     /// says how its refused records are tried again.
     async fn tell_refused_earlier(&self, table: &Table, report: &IngestReport) -> Result<()> {
         let already = report.already();
-        if self.request.definition.is_none() || already.is_empty() {
+        let is_given = self.request.definition.is_some() || self.packets.is_some();
+        if !is_given || already.is_empty() {
             return Ok(());
         }
         let lake = self.lake()?;
@@ -355,9 +376,9 @@ impl<'a> Job<'a> {
     }
 
     /// A definition that was given, for this table and these options.
-    fn given_definition(&self, given: &Definition) -> Result<Definition> {
+    fn given_definition(&self, name: &str, given: &Definition) -> Result<Definition> {
         let mut given = Definition {
-            stream: self.target.clone(),
+            stream: name.to_owned(),
             ..given.clone()
         };
         for name in self.constant_names() {
@@ -379,7 +400,7 @@ impl<'a> Job<'a> {
         stored: StoredDefinition,
         given: &Definition,
     ) -> Result<StoredDefinition> {
-        let given = self.given_definition(given)?;
+        let given = self.given_definition(table.name(), given)?;
         if stored.definition.hash() == given.hash() {
             return Ok(stored);
         }
@@ -559,14 +580,14 @@ impl<'a> Job<'a> {
         opened: Option<Result<SourceFile>>,
         place: (usize, usize),
     ) -> UnitEnd {
-        let was_founding = self.planned.as_ref().is_some_and(Planned::is_founding);
+        let was_founding = self.founds_tables();
         let tried = match self.try_unit(source, opened, place).await {
-            // Another process made the table first: the unit is decoded again for it.
+            // Another process made a table first: the unit is decoded again for it.
             Err(error)
                 if error.kind() == ErrorKind::Conflict
                     && was_founding
                     && *source != SourceRef::Stdin
-                    && self.has_table().await =>
+                    && self.caught_up().await =>
             {
                 self.try_unit(source, None, place).await
             }
@@ -575,9 +596,17 @@ impl<'a> Job<'a> {
         tried.unwrap_or_else(UnitEnd::failed)
     }
 
-    async fn has_table(&mut self) -> bool {
+    /// Whether a landing may have to make a table.
+    fn founds_tables(&self) -> bool {
+        self.packets.is_some() || self.planned.as_ref().is_some_and(Target::is_founding)
+    }
+
+    async fn caught_up(&mut self) -> bool {
+        if self.packets.is_some() {
+            return self.catch_up_all_packets().await.is_ok();
+        }
         let caught_up = self.catch_up().await.is_ok();
-        caught_up && !self.planned.as_ref().is_some_and(Planned::is_founding)
+        caught_up && !self.planned.as_ref().is_some_and(Target::is_founding)
     }
 
     async fn try_unit(
@@ -592,6 +621,10 @@ impl<'a> Job<'a> {
             None => self.open(source).await?,
         };
         self.progress.begin(&file.name, file.size, index, units);
+        if self.packets.is_some() {
+            let identity = self.identity(source, &file)?;
+            return self.packet_unit(file, identity).await;
+        }
         self.catch_up().await?;
         let Some(planned) = self.planned.clone() else {
             self.progress.notice(&format!(
@@ -615,12 +648,26 @@ impl<'a> Job<'a> {
         self.planned = Some(planned.clone());
         let bytes_in = file.size;
         let format = self.format_of(&file, Some(&planned.definition.definition))?;
-        let work = UnitWork {
-            lake: Arc::clone(self.lake()?),
-            destination: planned.destination,
-            definition: planned.definition,
-            layout: None,
+        let reading = Reading::Rows {
             format,
+            layout: None,
+        };
+        let work = self.work(vec![planned], reading, file, identity)?;
+        let report: UnitReport = work.land().await?;
+        Ok(UnitEnd::landed(report, bytes_in))
+    }
+
+    fn work(
+        &self,
+        streams: Vec<Target>,
+        reading: Reading,
+        file: SourceFile,
+        identity: UnitIdentity,
+    ) -> Result<UnitWork> {
+        Ok(UnitWork {
+            lake: Arc::clone(self.lake()?),
+            streams,
+            reading,
             file,
             identity,
             limits: UnitLimits {
@@ -631,9 +678,7 @@ impl<'a> Job<'a> {
             spool: None,
             progress: Arc::clone(&self.progress),
             stop: self.stop.clone(),
-        };
-        let report: UnitReport = work.land().await?;
-        Ok(UnitEnd::landed(&self.target, report, bytes_in))
+        })
     }
 
     fn identity(&self, source: &SourceRef, file: &SourceFile) -> Result<UnitIdentity> {
@@ -659,7 +704,7 @@ impl<'a> Job<'a> {
     }
 
     /// For inferred tables: what this unit holds beyond the definition is added to it.
-    async fn evolve(&self, planned: Planned, file: &SourceFile) -> Result<Planned> {
+    async fn evolve(&self, planned: Target, file: &SourceFile) -> Result<Target> {
         let definition = &planned.definition.definition;
         if definition.origin == Origin::Given || definition.evolution != Evolution::Add {
             return Ok(planned);
@@ -674,12 +719,12 @@ impl<'a> Job<'a> {
             self.progress.notice(notice);
         }
         let Destination::Table(table) = &planned.destination else {
-            return Ok(Planned::founding(evolved.definition));
+            return Ok(Target::founding(evolved.definition));
         };
         let definition = table
             .store_definition(self.lake()?, &evolved.definition)
             .await?;
-        Ok(Planned {
+        Ok(Target {
             definition,
             ..planned
         })

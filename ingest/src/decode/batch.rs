@@ -8,7 +8,7 @@ use downlake_lake::{Error, Result};
 
 use super::cells::{Cells, Misfit};
 use super::window::{Span, TextRecords, Window, raw_record};
-use super::{DecodeOptions, Decoded, Decoder, Framing, RawRecord, Reject, reason};
+use super::{DecodeOptions, Decoded, Decoder, Framing, Missing, RawRecord, Reject, reason};
 
 /// A text format: what one record becomes.
 pub(super) trait TextFormat: Send {
@@ -98,6 +98,8 @@ impl TextBatch {
         });
         let rejects = refused.collect();
         Ok(Decoded {
+            stream: Some(0),
+            missing: Missing::default(),
             batch: self.cells.finish()?,
             rejects,
             skipped: std::mem::take(&mut self.skipped),
