@@ -91,11 +91,10 @@ pub(super) fn layout(link: &Link) -> Layout {
 
 /// Reads a frame whose checks hold.
 pub(super) fn parse(link: &Link, frame: &[u8]) -> Result<Parsed, Cause> {
-    let Some((bytes, behind)) = frame.split_first_chunk() else {
+    let Some((bytes, _)) = frame.split_first_chunk() else {
         return Err(Cause::Truncated);
     };
-    let control = behind.first_chunk().filter(|_| link.header_control);
-    if control.is_some_and(|control| header_control(*bytes) != u16::from_be_bytes(*control)) {
+    if link.header_control && !header_control_agrees(frame) {
         return Err(Cause::HeaderControl);
     }
     let header = Header::parse(*bytes)?;
@@ -119,6 +118,15 @@ pub(super) fn parse(link: &Link, frame: &[u8]) -> Result<Parsed, Cause> {
         ocf: link.ocf.then_some(end),
         content,
     })
+}
+
+/// Whether a frame's header is followed by error control that agrees with it.
+pub(super) fn header_control_agrees(frame: &[u8]) -> bool {
+    let Some((header, behind)) = frame.split_first_chunk() else {
+        return false;
+    };
+    let control = behind.first_chunk().copied();
+    control.map(u16::from_be_bytes) == Some(header_control(*header))
 }
 
 fn content(pointer: &[u8], zone: usize) -> Result<Content, Cause> {
