@@ -32,7 +32,7 @@ use super::{
     Access, DecodeOptions, Decoded, Decoder, Format, Framing, InferOptions, Input, RawRecord,
     Records, Reject,
 };
-use crate::frames::{Found, Link, SEARCH_BYTES, find_link, has_markers};
+use crate::frames::{FoundLink, Link, SEARCH_BYTES, find_link, has_markers};
 use crate::infer::Inferred;
 use crate::packet::feed::{Chunk, Entry, Feed, FrameGap, Hole, PacketFile};
 use crate::packet::frame_feed::FrameFeed;
@@ -81,10 +81,7 @@ pub fn is_link(name: &str) -> bool {
 ///
 /// # Errors
 /// Invalid, if the parameters of the link do not fit each other.
-pub fn open_feed(
-    reader: impl Read + Send + 'static,
-    link: Option<&Link>,
-) -> Result<Box<dyn Feed>> {
+pub fn open_feed(reader: impl Read + Send + 'static, link: Option<&Link>) -> Result<Box<dyn Feed>> {
     Ok(match link {
         Some(link) => Box::new(FrameFeed::new(reader, link)?),
         None => Box::new(PacketFile::new(reader)),
@@ -116,9 +113,12 @@ pub fn open_frames(
 }
 
 /// Reads the beginning of a stream and finds its link; an empty one has none.
-fn find<R: Read>(mut reader: R, source: &str) -> Result<(Vec<u8>, Option<Found>, R)> {
+fn find<R: Read>(mut reader: R, source: &str) -> Result<(Vec<u8>, Option<FoundLink>, R)> {
     let mut head = Vec::new();
-    let read = reader.by_ref().take(SEARCH_BYTES as u64).read_to_end(&mut head);
+    let read = reader
+        .by_ref()
+        .take(SEARCH_BYTES as u64)
+        .read_to_end(&mut head);
     read.map_err(|error| unreadable(source, error))?;
     let found = match head.is_empty() {
         true => None,
@@ -127,7 +127,7 @@ fn find<R: Read>(mut reader: R, source: &str) -> Result<(Vec<u8>, Option<Found>,
     Ok((head, found, reader))
 }
 
-fn notice(found: &Found, source: &str) -> String {
+fn notice(found: &FoundLink, source: &str) -> String {
     format!(
         "{source}: frames are read as {}: {} of the first {} pass its checks; name it with --format to have it always so",
         found.link, found.passed, found.frames
@@ -403,7 +403,9 @@ fn column(filling: Filling, chunk: &Chunk, entries: &[Entry], raw: &BinaryArray)
         }
         Filling::Raw => Arc::new(raw.clone()),
         Filling::Replay => {
-            let replays = entries.iter().map(|entry| entry.channel.map(|_| entry.replay));
+            let replays = entries
+                .iter()
+                .map(|entry| entry.channel.map(|_| entry.replay));
             Arc::new(replays.collect::<BooleanArray>())
         }
         Filling::Index => Arc::new(places(entries.iter().map(|entry| entry.index))),

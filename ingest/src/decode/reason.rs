@@ -117,22 +117,64 @@ pub const ALL: &[(&str, &str)] = &[
     (SEGMENT, "segments of a packet that is not there as a whole"),
     (NO_PACKET, "bytes in which no packet begins"),
     (NO_MARKER, "bits in which no attached sync marker begins"),
-    (FRAME_UNCONFIRMED, "a frame without a check that no marker follows"),
+    (
+        FRAME_UNCONFIRMED,
+        "a frame without a check that no marker follows",
+    ),
     (FRAME_TRUNCATED, "the input ends inside a frame"),
-    (FRAME_UNCORRECTABLE, "a frame with more wrong symbols than reed-solomon can mend"),
-    (FRAME_ERROR_CONTROL, "a frame's error control does not agree with its bytes"),
-    (FRAME_HEADER_ERROR_CONTROL, "the error control of a frame's header does not agree"),
+    (
+        FRAME_UNCORRECTABLE,
+        "a frame with more wrong symbols than reed-solomon can mend",
+    ),
+    (
+        FRAME_ERROR_CONTROL,
+        "a frame's error control does not agree with its bytes",
+    ),
+    (
+        FRAME_HEADER_ERROR_CONTROL,
+        "the error control of a frame's header does not agree",
+    ),
     (FRAME_VERSION, "a frame of another version"),
-    (FRAME_SPACECRAFT, "a frame of a spacecraft that was not asked for"),
-    (FRAME_POINTER, "a first header pointer beyond the packet zone"),
-    (FRAME_RESERVED_BITS, "reserved bits are set: the frame holds no packets"),
+    (
+        FRAME_SPACECRAFT,
+        "a frame of a spacecraft that was not asked for",
+    ),
+    (
+        FRAME_POINTER,
+        "a first header pointer beyond the packet zone",
+    ),
+    (
+        FRAME_RESERVED_BITS,
+        "reserved bits are set: the frame holds no packets",
+    ),
     (FRAME_SEGMENTS, "a frame of packet segments"),
-    (FRAME_SECONDARY_HEADER, "a secondary header of another version, or longer than its frame"),
-    (PACKET_HEADLESS, "the end of a packet whose beginning is not there"),
-    (PACKET_FRAME_LOST, "the beginning of a packet that needs a lost frame"),
-    (PACKET_POINTER, "a first header pointer contradicts the length of a packet"),
-    (PACKET_VERSION, "another packet version, and no first header pointer proves the packet"),
-    (PACKET_INTERRUPTED, "the beginning of a packet that a frame of other data interrupts"),
+    (
+        FRAME_SECONDARY_HEADER,
+        "a secondary header of another version, or longer than its frame",
+    ),
+    (
+        PACKET_HEADLESS,
+        "the end of a packet whose beginning is not there",
+    ),
+    (
+        PACKET_FRAME_LOST,
+        "the beginning of a packet that needs a lost frame",
+    ),
+    (
+        PACKET_POINTER,
+        "a first header pointer contradicts the length of a packet",
+    ),
+    (
+        PACKET_VERSION,
+        "another packet version, and no first header pointer proves the packet",
+    ),
+    (
+        PACKET_INTERRUPTED,
+        "the beginning of a packet that a frame of other data interrupts",
+    ),
     (PACKET_UNFINISHED, "the input ends inside a packet"),
-    (PACKET_EVICTED, "the beginning of a packet on one of too many virtual channels"),
+    (
+        PACKET_EVICTED,
+        "the beginning of a packet on one of too many virtual channels",
+    ),
 ];

@@ -141,7 +141,7 @@ fn content(pointer: &[u8], zone: usize) -> Result<Content, Cause> {
 /// shortened Reed-Solomon code (10,6) over GF(2^4), field polynomial
 /// x^4 + x + 1, generator with the roots alpha^6 to alpha^9, over bits 0 to 15
 /// and 40 to 47.
-fn header_control(header: [u8; HEADER_LENGTH]) -> u16 {
+pub(super) fn header_control(header: [u8; HEADER_LENGTH]) -> u16 {
     // x^4 + alpha^3 x^3 + alpha x^2 + alpha^3 x + 1, without its highest term.
     const GENERATOR: [u8; 4] = [0x8, 0x2, 0x8, 0x1];
     let protected = [header[0], header[1], header[5]];

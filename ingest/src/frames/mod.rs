@@ -42,5 +42,5 @@ pub use event::{
 pub use link::{FrameKind, Link, PRESETS, Preset};
 pub use notation::LinkTable;
 pub use receiver::Receiver;
-pub use search::{Found, SEARCH_BYTES, find_link, has_markers};
+pub use search::{FoundLink, SEARCH_BYTES, find_link, has_markers};
 pub use sync::{MARKER, MARKER_WRONG_BITS};

@@ -112,7 +112,10 @@ impl LinkTable {
 
     fn code(&self, base: Option<Code>) -> Result<Option<Code>> {
         let strength = self.reed_solomon.map(strength).transpose()?;
-        let basis = self.basis.as_deref().map(|name| word("basis", name, &BASES));
+        let basis = self
+            .basis
+            .as_deref()
+            .map(|name| word("basis", name, &BASES));
         let basis = basis.transpose()?;
         let Some(strength) = strength.or(base.map(|code| code.strength)) else {
             return match (basis, self.interleave) {
@@ -161,7 +164,11 @@ fn read_table(key: &str, name: &str, parameters: Option<&str>) -> Result<LinkTab
         let inside = behind.trim_end().strip_suffix(')');
         let inside = inside.ok_or_else(|| Error::invalid("expected \")\" at the end"))?;
         for parameter in parameters_of(inside) {
-            let value = if parameter.contains('=') { "" } else { " = true" };
+            let value = if parameter.contains('=') {
+                ""
+            } else {
+                " = true"
+            };
             text.push_str(&format!("{parameter}{value}\n"));
         }
     }
@@ -179,7 +186,10 @@ fn parameters_of(text: &str) -> Vec<&str> {
         }
         c == ',' && depth == 0
     });
-    parts.map(str::trim).filter(|part| !part.is_empty()).collect()
+    parts
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .collect()
 }
 
 fn set<T>(place: &mut T, value: Option<T>) {
@@ -213,7 +223,10 @@ impl fmt::Display for Link {
         let kind = KINDS.iter().find(|(_, kind)| *kind == self.kind);
         let name = kind.map_or("", |(name, _)| name);
         write!(f, "{name}(frame_length = {}", self.frame_length)?;
-        write_flags(f, &[(self.marker, "marker"), (self.randomized, "randomized")])?;
+        write_flags(
+            f,
+            &[(self.marker, "marker"), (self.randomized, "randomized")],
+        )?;
         if let Some(code) = self.code {
             write_code(f, code)?;
         }
@@ -245,9 +258,15 @@ fn write_flags(f: &mut fmt::Formatter<'_>, flags: &[(bool, &str)]) -> fmt::Resul
 }
 
 fn write_code(f: &mut fmt::Formatter<'_>, code: Code) -> fmt::Result {
-    let symbols = CODES.iter().find(|(_, strength)| *strength == code.strength);
+    let symbols = CODES
+        .iter()
+        .find(|(_, strength)| *strength == code.strength);
     let symbols = symbols.map_or(0, |(symbols, _)| *symbols);
-    write!(f, ", reed_solomon = {symbols}, interleave = {}", code.interleave)?;
+    write!(
+        f,
+        ", reed_solomon = {symbols}, interleave = {}",
+        code.interleave
+    )?;
     match code.basis {
         Basis::Dual => Ok(()),
         Basis::Conventional => f.write_str(", basis = \"conventional\""),

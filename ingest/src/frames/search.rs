@@ -43,7 +43,7 @@ const DISTANCE_MOST: u64 = 8 * (4 << 10);
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct FoundLink {
     /// The link.
     pub link: Link,
     /// Frames that were tried.
@@ -55,14 +55,15 @@ pub struct Found {
 /// Whether the beginning of a stream holds marked frames: a marker at its first
 /// byte, or some at equal distances.
 pub fn has_markers(head: &[u8]) -> bool {
-    marker_bits(head).next() == Some(0) || distance(head).is_some_and(|d| d.times + 1 >= MARKERS_IN_STEP)
+    marker_bits(head).next() == Some(0)
+        || distance(head).is_some_and(|d| d.times + 1 >= MARKERS_IN_STEP)
 }
 
 /// The link of a stream that begins with these bytes.
 ///
 /// # Errors
 /// Invalid, with what was tried, if no parameters are proven.
-pub fn find_link(head: &[u8]) -> Result<Found> {
+pub fn find_link(head: &[u8]) -> Result<FoundLink> {
     let bits = frame_bits(head)?;
     let blocks = blocks(head, bits)?;
     let coding = find_coding(&blocks).ok_or_else(|| unproven(bits, blocks.len()))?;
@@ -87,7 +88,7 @@ pub fn find_link(head: &[u8]) -> Result<Found> {
         ..placed
     };
     link.validate()?;
-    Ok(Found {
+    Ok(FoundLink {
         link,
         frames: blocks.len(),
         passed: frames.len(),
@@ -312,15 +313,18 @@ fn proofs(link: &Link, stream: &[u8]) -> Result<usize> {
         Event::Packet(packet) => agree += usize::from(packet.place.frame_index < frame),
         Event::Fragment(fragment) => {
             use FragmentCause::{PacketVersion, PointerMismatch};
-            contradict +=
-                usize::from(matches!(fragment.cause, PointerMismatch | PacketVersion(_)));
+            contradict += usize::from(matches!(fragment.cause, PointerMismatch | PacketVersion(_)));
         }
         Event::Hole(_) => contradict += 1,
         Event::Gap(_) => {}
     };
     receiver.push(stream, &mut judge);
     receiver.finish(&mut judge);
-    Ok(if contradict * DAMAGED_MOST <= agree { agree } else { 0 })
+    Ok(if contradict * DAMAGED_MOST <= agree {
+        agree
+    } else {
+        0
+    })
 }
 
 /// What to do where a link cannot be found.

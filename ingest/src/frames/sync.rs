@@ -306,7 +306,13 @@ pub(super) fn marker_bits(bytes: &[u8]) -> impl Iterator<Item = u64> {
     spans.flat_map(move |(place, word)| {
         let behind = bytes.get(place + word.len()).copied();
         (0..8_u32).filter_map(move |shift| {
-            let span = [word[0], word[1], word[2], word[3], behind.unwrap_or_default()];
+            let span = [
+                word[0],
+                word[1],
+                word[2],
+                word[3],
+                behind.unwrap_or_default(),
+            ];
             let is_there = shift == 0 || behind.is_some();
             let is_marker = is_there && marker_in(&span, shift) == Some(0);
             is_marker.then(|| bit_of(0, place, shift))
