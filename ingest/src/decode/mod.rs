@@ -15,6 +15,7 @@ mod cells;
 mod columnar;
 mod csv;
 mod json;
+pub mod packets;
 mod parquet;
 pub mod reason;
 pub(crate) mod scalar;
@@ -39,6 +40,8 @@ use crate::infer::Inferred;
 pub static FORMATS: &[&Format] = &[
     &parquet::FORMAT,
     &arrow_ipc::FORMAT,
+    &packets::FRAMES,
+    &packets::PACKETS,
     &json::FORMAT,
     &csv::FORMAT,
 ];
@@ -285,8 +288,9 @@ impl Default for InferOptions {
 /// # Errors
 /// Invalid, with the names there are.
 pub fn format_by_name(name: &str) -> Result<&'static Format> {
-    let known = FORMATS.iter().find(|f| f.name == name);
-    known.copied().ok_or_else(|| {
+    let known = FORMATS.iter().find(|f| f.name == name).copied();
+    let known = known.or_else(|| packets::is_link(name).then_some(&packets::FRAMES));
+    known.ok_or_else(|| {
         let names: Vec<_> = FORMATS.iter().map(|f| f.name).collect();
         Error::invalid(format!(
             "no input format is called \"{name}\"; there are {}",

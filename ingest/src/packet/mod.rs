@@ -18,6 +18,7 @@ pub mod decoder;
 pub mod document;
 pub mod error_control;
 pub mod feed;
+pub mod frame_feed;
 pub mod header;
 pub mod kernels;
 pub mod locate;
