@@ -24,6 +24,7 @@ pub mod kernels;
 pub mod locate;
 pub mod model;
 pub mod plan;
+pub mod schema;
 pub mod stream;
 pub mod walk;
 pub mod xtce;
