@@ -87,7 +87,11 @@ pub async fn ingest(
     for notice in found.notices() {
         progress.notice(&notice);
     }
-    let target = target_name(request, &found.sources)?;
+    let target = match request.packets.is_empty() {
+        true => target_name(request, &found.sources)?,
+        // Their definitions name the tables.
+        false => String::new(),
+    };
     let sources = select(found.sources, request.shard);
     let mut job = Job {
         lake: Some(lake),
@@ -275,7 +279,7 @@ impl<'a> Job<'a> {
     async fn plan(&mut self, sources: &[SourceRef]) -> Result<Opened> {
         let mut opened = Opened::default();
         if !self.request.packets.is_empty() {
-            self.packets = Some(self.plan_packets().await?);
+            self.packets = Some(self.plan_packets(sources, &mut opened).await?);
             return Ok(opened);
         }
         let given = self.request.definition.as_ref();
@@ -361,7 +365,10 @@ impl<'a> Job<'a> {
             return Ok(());
         }
         let lake = self.lake()?;
-        let in_force = table.definition(lake).await?.map(|d| d.definition.hash());
+        let in_force = match self.packets_hash() {
+            Some(hash) => Some(hash),
+            None => table.definition(lake).await?.map(|d| d.definition.hash()),
+        };
         let groups = lake.refused_groups(None, Some(table.name())).await?;
         let earlier = groups.iter().filter(|(group, _)| {
             already.contains(&group.ingest_id) && group.definition_hash != in_force
@@ -698,7 +705,7 @@ impl<'a> Job<'a> {
 
     /// Whether the definition in force is the one that this command inferred.
     /// Another process may have made the table from other sources meanwhile.
-    fn is_own(&self, planned: &Planned) -> bool {
+    fn is_own(&self, planned: &Target) -> bool {
         let in_force = || planned.definition.definition.hash();
         self.inferred.as_ref().is_some_and(|own| *own == in_force())
     }

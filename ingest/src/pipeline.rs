@@ -23,8 +23,9 @@ use downlake_lake::{Error, Result};
 use tokio::runtime::Handle;
 
 use self::tables::Tables;
-use crate::decode::{DecodeOptions, Decoded, Decoder, Format};
-use crate::packet::source::{PacketOptions, PacketPlan};
+use crate::decode::{Access, DecodeOptions, Decoded, Decoder, Format};
+use crate::frames::has_markers;
+use crate::packet::source::{FoundPackets, PacketInput, PacketPlan};
 use crate::progress::Progress;
 use crate::redrive::{Spool, StoredFraming};
 use crate::source::SourceFile;
@@ -200,15 +201,18 @@ impl UnitWork {
                 (format.open)(input, &self.read_as(), &options)
             }
             Reading::Packets { plan, .. } => {
-                let access = crate::decode::Access::Sequential;
-                let input = self.file.input(access, &self.temp_dir)?;
+                let input = self.file.input(Access::Sequential, &self.temp_dir)?;
                 let definitions = self.streams.iter().map(|s| &s.definition.definition);
-                let options = PacketOptions {
+                let found = FoundPackets::In {
+                    reader: input.into_reader(),
+                    has_markers: has_markers(&self.file.head()?),
+                };
+                let input = PacketInput {
                     source: self.file.name.clone(),
                     batch_bytes,
-                    is_spool: self.spool.is_some(),
+                    found,
                 };
-                plan.open(input.into_reader(), definitions, options)
+                plan.open(input, definitions)
             }
         }
     }

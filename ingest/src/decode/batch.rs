@@ -176,7 +176,7 @@ impl<F: TextFormat> Decoder for TextDecoder<F> {
 
 /// An input that cannot be read on: damaged content is corrupt, an encoding
 /// that is not read invalid, a failing device or store unavailable.
-pub(super) fn unreadable(source: &str, error: io::Error) -> Error {
+pub(crate) fn unreadable(source: &str, error: io::Error) -> Error {
     let message = format!("cannot read {source}: {error}");
     match error.kind() {
         io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput => {

@@ -10,7 +10,7 @@
 //! becomes infinite. A decoder opens nothing by name and never panics.
 
 mod arrow_ipc;
-mod batch;
+pub(crate) mod batch;
 mod cells;
 mod columnar;
 mod csv;

@@ -12,10 +12,12 @@ use downlake_lake::table::unit::UnitIdentity;
 use downlake_lake::{Error, Result};
 
 use super::{Job, fold_name};
-use crate::packet::source::PacketPlan;
+use crate::decode;
+use crate::frames::has_markers;
+use crate::packet::source::{Asked, PacketPlan};
 use crate::pipeline::{Reading, Target};
 use crate::report::UnitEnd;
-use crate::source::SourceFile;
+use crate::source::{Opened, SourceFile, SourceRef};
 
 /// Where the streams of packets go.
 pub(super) struct PlannedPackets {
@@ -24,16 +26,29 @@ pub(super) struct PlannedPackets {
 }
 
 impl Job<'_> {
-    /// Compiles the definitions and settles the tables.
-    pub(super) async fn plan_packets(&self) -> Result<PlannedPackets> {
+    /// Compiles the definitions and settles the tables. The first source says
+    /// whether packets come in frames.
+    pub(super) async fn plan_packets(
+        &self,
+        sources: &[SourceRef],
+        opened: &mut Opened,
+    ) -> Result<PlannedPackets> {
         self.refuse_options_of_rows()?;
         let request = self.request;
-        let plan = PacketPlan::new(
-            &request.packets,
-            request.prefix.as_deref(),
-            request.time.as_deref(),
-            &request.apids,
-        )?;
+        let format = request.format.as_deref();
+        let is_framed = match (format, sources.first()) {
+            (Some(name), _) => self.format_of_packets(name)?,
+            (None, Some(first)) => self.begins_with_frames(first, opened).await?,
+            (None, None) => false,
+        };
+        let asked = Asked {
+            prefix: request.prefix.as_deref(),
+            time: request.time.as_deref(),
+            apids: &request.apids,
+            format,
+            is_framed,
+        };
+        let plan = PacketPlan::new(&request.packets, asked)?;
         for notice in plan.notices() {
             self.progress.notice(notice);
         }
@@ -58,6 +73,30 @@ impl Job<'_> {
             plan: Arc::new(plan),
             targets,
         })
+    }
+
+    /// Whether a format of packets is one of frames.
+    fn format_of_packets(&self, name: &str) -> Result<bool> {
+        let format = decode::format_by_name(name)?;
+        let is_framed = std::ptr::eq(format, decode::packets::frames());
+        if is_framed || format.name == decode::packets::framing().format {
+            return Ok(is_framed);
+        }
+        Err(Error::invalid(format!(
+            "--format {name} is not one of packets, and the definition describes packets: {} or {}",
+            decode::packets::framing().format,
+            decode::packets::frames().name
+        )))
+    }
+
+    async fn begins_with_frames(&self, first: &SourceRef, opened: &mut Opened) -> Result<bool> {
+        // A source that cannot be read fails when its turn comes.
+        let Ok(file) = self.open(first).await else {
+            return Ok(false);
+        };
+        let is_framed = has_markers(&file.head()?);
+        opened.keep(0, first, file);
+        Ok(is_framed)
     }
 
     /// Options that only speak of rows of one table.
@@ -108,7 +147,11 @@ impl Job<'_> {
 
     /// The name that a unit has for the streams together: no table has it.
     fn group_name(&self) -> String {
-        let prefix = self.request.prefix.as_deref().or(self.request.table.as_deref());
+        let prefix = self
+            .request
+            .prefix
+            .as_deref()
+            .or(self.request.table.as_deref());
         match prefix {
             Some(prefix) => format!("{}_*", names::fold(prefix).name),
             None => "*".to_owned(),
@@ -151,6 +194,12 @@ impl Job<'_> {
             planned.targets[place] = stored;
         }
         Ok(())
+    }
+
+    /// The hash of the definitions together.
+    pub(super) fn packets_hash(&self) -> Option<String> {
+        let planned = self.packets.as_ref()?;
+        Some(planned.plan.hash().to_owned())
     }
 
     /// The tables that are there.

@@ -6,7 +6,7 @@
 //! no packet is told, and so is the end of a packet that its container does
 //! not describe. Rows of a stream come in the order of their packets.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::io::BufRead;
 use std::sync::Arc;
 
@@ -15,26 +15,27 @@ use arrow::array::{
 };
 use arrow::datatypes::{Schema, SchemaRef};
 use bytes::Bytes;
-use downlake_lake::schema::{Column, ColumnType, Definition};
-use downlake_lake::table::gaps::{Gap, GapKind};
-use downlake_lake::{Error, Result};
+use downlake_lake::Result;
+use downlake_lake::schema::{Column, ColumnType, Definition, InputLayout};
 
-use super::feed::{Chunk, Entry, Feed, FrameGap};
-use super::header::PrimaryHeader;
-use super::schema::{self, Counts, ErrorControl, PacketSchema, SchemaDecoder, Segments};
-use super::segments::Joiner;
-use super::sequence::{SequenceGap, SequenceKind, SequenceTracker};
+use super::decoder::StreamRows;
+use super::feed::{Chunk, Entry, Feed, Hole};
+use super::header::{IDLE_APID, PrimaryHeader};
+use super::losses::Losses;
+use super::schema::{self, Counts, PacketSchema, SchemaDecoder, Segments};
+use super::segments::{Joiner, SegmentRule};
 use super::stream::Stream;
-use super::{decoder::StreamRows, error_control};
-use crate::decode::packets::open_feed;
-use crate::decode::{
-    Decoded, Decoder, Framing, Missing, PacketGap, RawRecord, Records, Reject, reason,
-};
-use crate::frames::Link;
+use crate::decode::batch::unreadable;
+use crate::decode::packets::{framing, open_feed, open_frames};
+use crate::decode::{Decoded, Decoder, Framing, Missing, RawRecord, Records, Reject, reason};
 
 /// The columns of packets that came in frames.
 const CHANNEL_COLUMNS: [(&str, ColumnType, &str); 3] = [
-    ("scid", ColumnType::U16, "spacecraft identifier of the frame"),
+    (
+        "scid",
+        ColumnType::U16,
+        "spacecraft identifier of the frame",
+    ),
     ("vcid", ColumnType::U8, "virtual channel of the frame"),
     ("replay", ColumnType::Bool, "whether the frame was a replay"),
 ];
@@ -45,33 +46,58 @@ pub struct PacketPlan {
     prefix: Option<String>,
     time: Option<String>,
     apids: Vec<u16>,
+    /// The name of the link, where the command says it.
+    format: Option<String>,
+    is_framed: bool,
     streams: Vec<Definition>,
     notices: Vec<String>,
     hash: String,
 }
 
-/// How much a source may hold, and what it is.
-pub struct PacketOptions {
-    /// What messages call the input.
-    pub source: String,
+/// What is asked of packets beside their definitions.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Asked<'a> {
+    /// Names tables `<prefix>_<container>`.
+    pub prefix: Option<&'a str>,
+    /// The time axis of the streams that have its columns.
+    pub time: Option<&'a str>,
+    /// The APIDs that are taken; all if empty.
+    pub apids: &'a [u16],
+    /// The format of the sources.
+    pub format: Option<&'a str>,
+    /// Whether the sources are frames, as their content says.
+    pub is_framed: bool,
+}
+
+/// One source of packets.
+pub(crate) struct PacketInput {
+    /// What messages call it.
+    pub(crate) source: String,
     /// About how many bytes a batch may have.
-    pub batch_bytes: usize,
+    pub(crate) batch_bytes: usize,
+    /// Where its packets are found.
+    pub(crate) found: FoundPackets,
+}
+
+/// Where packets are found.
+pub(crate) enum FoundPackets {
+    /// In bytes, that begin like frames or not.
+    In {
+        reader: Box<dyn BufRead + Send>,
+        has_markers: bool,
+    },
+    /// One by one already.
+    Feed(Box<dyn Feed>),
 }
 
 impl PacketPlan {
-    /// Compiles definitions; tables are named `<prefix>_<container>`. With
-    /// APIDs, packets of others are passed over.
+    /// Compiles definitions.
     ///
     /// # Errors
     /// Those of [`schema::decoder`].
-    pub fn new(
-        schemas: &[PacketSchema],
-        prefix: Option<&str>,
-        time: Option<&str>,
-        apids: &[u16],
-    ) -> Result<PacketPlan> {
-        let decoder = schema::decoder(schemas, prefix, time)?;
-        let is_framed = decoder.link().is_some();
+    pub fn new(schemas: &[PacketSchema], asked: Asked<'_>) -> Result<PacketPlan> {
+        let decoder = schema::decoder(schemas, asked.prefix, asked.time)?;
+        let is_framed = decoder.link().is_some() || asked.is_framed;
         let streams = decoder.streams().map(|stream| {
             let mut definition = stream.definition.clone();
             if is_framed {
@@ -82,11 +108,13 @@ impl PacketPlan {
         Ok(PacketPlan {
             streams: streams.collect(),
             notices: decoder.notices().to_vec(),
-            hash: hash_of(schemas, time),
+            hash: hash_of(schemas, asked.time),
             schemas: schemas.to_vec(),
-            prefix: prefix.map(str::to_owned),
-            time: time.map(str::to_owned),
-            apids: apids.to_vec(),
+            prefix: asked.prefix.map(str::to_owned),
+            time: asked.time.map(str::to_owned),
+            apids: asked.apids.to_vec(),
+            format: asked.format.map(str::to_owned),
+            is_framed,
         })
     }
 
@@ -111,45 +139,70 @@ impl PacketPlan {
     /// Invalid, if the source is not one of packets or frames.
     pub(crate) fn open<'a>(
         &self,
-        reader: Box<dyn BufRead + Send>,
+        input: PacketInput,
         definitions: impl Iterator<Item = &'a Definition>,
-        options: &PacketOptions,
     ) -> Result<Box<dyn Decoder>> {
         let decoder = schema::decoder(&self.schemas, self.prefix.as_deref(), self.time.as_deref())?;
-        let feed = open_feed(reader, decoder.link().cloned())?;
-        self.read(feed, decoder, definitions, options)
-    }
-
-    /// As [`PacketPlan::open`], from packets that were found already.
-    pub(crate) fn read<'a>(
-        &self,
-        feed: Box<dyn Feed>,
-        decoder: SchemaDecoder,
-        definitions: impl Iterator<Item = &'a Definition>,
-        options: &PacketOptions,
-    ) -> Result<Box<dyn Decoder>> {
+        let (feed, notices) = self.feed(input.found, &decoder, &input.source)?;
         let layouts = decoder
             .streams()
             .zip(definitions)
             .map(|(stream, definition)| Layout::new(stream, definition));
         let layouts: Vec<Layout> = layouts.collect();
+        let mut first = nothing();
+        first.notices = notices;
         Ok(Box::new(PacketSource {
-            chunk: Chunk::with_target(options.batch_bytes),
+            chunk: Chunk::with_target(input.batch_bytes),
             apids: self.apids.clone(),
-            tracker: Some(SequenceTracker::default()),
-            joiner: match decoder.segments() {
-                Segments::Keep => None,
-                Segments::Join { header_bytes } => Some(Joiner::new(header_bytes)),
-            },
+            losses: Some(Losses::default()),
+            joiner: joiner(decoder.segments()),
             tails: vec![(0, 0); layouts.len()],
             routes: Routes::default(),
             layouts,
             feed,
             decoder,
-            source: options.source.clone(),
-            ready: VecDeque::new(),
+            source: input.source,
+            ready: VecDeque::from([first]),
         }))
     }
+
+    fn feed(
+        &self,
+        found: FoundPackets,
+        decoder: &SchemaDecoder,
+        source: &str,
+    ) -> Result<(Box<dyn Feed>, Vec<String>)> {
+        let (reader, has_markers) = match found {
+            FoundPackets::Feed(feed) => return Ok((feed, Vec::new())),
+            FoundPackets::In {
+                reader,
+                has_markers,
+            } => (reader, has_markers),
+        };
+        if let Some(link) = decoder.link() {
+            return Ok((open_feed(reader, Some(link))?, Vec::new()));
+        }
+        let is_packets = self.format.as_deref() == Some(framing().format);
+        if is_packets || !(has_markers || self.is_framed) {
+            return Ok((open_feed(reader, None)?, Vec::new()));
+        }
+        let layout = InputLayout {
+            format: self.format.clone(),
+            ..InputLayout::default()
+        };
+        open_frames(reader, &layout, source)
+    }
+}
+
+/// Segments of every APID are joined, or of none.
+fn joiner(segments: Segments) -> Option<Joiner> {
+    let Segments::Join { header_bytes } = segments else {
+        return None;
+    };
+    let rule = SegmentRule {
+        secondary_header_bytes: header_bytes,
+    };
+    Some(Joiner::new((0..IDLE_APID).map(|apid| (apid, rule))))
 }
 
 fn hash_of(schemas: &[PacketSchema], time: Option<&str>) -> String {
@@ -252,7 +305,7 @@ struct PacketSource {
     apids: Vec<u16>,
     joiner: Option<Joiner>,
     /// None, once all was told.
-    tracker: Option<SequenceTracker>,
+    losses: Option<Losses>,
     routes: Routes,
     chunk: Chunk,
     /// For each stream: packets that go on beyond their container, and bytes.
@@ -263,14 +316,14 @@ struct PacketSource {
 
 impl Decoder for PacketSource {
     fn next(&mut self) -> Result<Option<Decoded>> {
-        while self.ready.is_empty() && self.tracker.is_some() {
+        while self.ready.is_empty() && self.losses.is_some() {
             self.advance()?;
         }
         Ok(self.ready.pop_front())
     }
 
     fn framing(&self) -> Framing {
-        Framing::packets()
+        framing()
     }
 }
 
@@ -280,20 +333,20 @@ impl PacketSource {
         self.chunk.clear();
         self.feed
             .fill(&mut self.chunk)
-            .map_err(|error| crate::decode::unreadable(&self.source, error))?;
+            .map_err(|error| unreadable(&self.source, error))?;
         let is_end = self.chunk.is_empty();
         let skipped = self.leave_other_apids();
-        let Some(tracker) = &mut self.tracker else {
+        let Some(losses) = &mut self.losses else {
             return Ok(());
         };
-        let marks = tracker.note(&self.chunk);
+        let missing = losses.note(&mut self.chunk);
         if let Some(joiner) = &mut self.joiner {
             match is_end {
                 true => joiner.finish(&mut self.chunk),
                 false => joiner.join(&mut self.chunk),
             }
         }
-        self.decode(skipped, marks)?;
+        self.decode(skipped, missing)?;
         if is_end {
             self.close();
         }
@@ -314,14 +367,14 @@ impl PacketSource {
         (before - self.chunk.packets.len()) as u64
     }
 
-    fn decode(&mut self, skipped: u64, marks: Vec<u64>) -> Result<()> {
+    fn decode(&mut self, skipped: u64, missing: Missing) -> Result<()> {
         let mut decoded = self.decoder.decode_chunk(&mut self.chunk)?;
         let bytes = Bytes::from(std::mem::take(&mut self.chunk.bytes));
         let entries: Arc<[Entry]> = Arc::from(self.chunk.packets.as_slice());
         let mut rest = nothing();
         rest.skipped = skipped + decoded.idle;
-        rest.missing.marks = marks;
-        self.tell_holes(&mut rest);
+        rest.missing = missing;
+        rest.rejects.extend(self.chunk.holes.drain(..).map(hole));
         for (entry, refusal) in self.chunk.refused.drain(..) {
             rest.rejects.push(Reject {
                 record: record(&bytes, &entry),
@@ -365,31 +418,14 @@ impl PacketSource {
         Ok(())
     }
 
-    fn tell_holes(&mut self, rest: &mut Decoded) {
-        for hole in self.chunk.holes.drain(..) {
-            rest.missing.bytes += hole.bytes;
-            rest.missing.gaps.push(gap_between(Gap {
-                missing: hole.bytes,
-                byte_offset: Some(hole.offset),
-                ..empty_gap(GapKind::Bytes)
-            }));
-            rest.rejects.push(Reject {
-                record: RawRecord {
-                    byte_offset: Some(hole.offset),
-                    line: None,
-                    packet_index: None,
-                    raw: Bytes::from(hole.head),
-                },
-                reason: hole.reason,
-                detail: hole.detail,
-            });
-        }
-        let gaps = self.chunk.frame_gaps.drain(..);
-        rest.missing.gaps.extend(gaps.map(frame_gap));
-    }
-
     /// The ends of packets that are longer than their containers.
-    fn tell_tails(&mut self, rows: &StreamRows, entries: &[Entry], bytes: &Bytes, rest: &mut Decoded) {
+    fn tell_tails(
+        &mut self,
+        rows: &StreamRows,
+        entries: &[Entry],
+        bytes: &Bytes,
+        rest: &mut Decoded,
+    ) {
         let layout = &self.layouts[rows.stream];
         for (at, bits) in &rows.undecoded {
             let entry = &entries[*at as usize];
@@ -419,21 +455,18 @@ impl PacketSource {
 
     /// What shows once all packets were seen.
     fn close(&mut self) {
-        let Some(tracker) = self.tracker.take() else {
+        let Some(losses) = self.losses.take() else {
             return;
         };
         let mut rest = nothing();
-        let found = tracker.finish();
-        rest.notices.extend(found.notices);
-        for gap in found.gaps {
-            let stream = self.routes.of(gap.apid);
-            let is_counted = stream
-                .and_then(|stream| self.decoder.options(stream))
-                .is_none_or(|options| options.counts == Counts::Sequence);
-            if is_counted {
-                rest.missing.gaps.push(packet_gap(&gap, stream));
-            }
-        }
+        let (gaps, notices) = losses.finish(|apid| self.routes.of(apid));
+        let is_counted = |stream: Option<usize>| {
+            let options = stream.and_then(|stream| self.decoder.options(stream));
+            options.is_none_or(|options| options.counts == Counts::Sequence)
+        };
+        let counted = gaps.into_iter().filter(|gap| is_counted(gap.stream));
+        rest.missing.gaps.extend(counted);
+        rest.notices = notices;
         for (layout, (packets, bytes)) in self.layouts.iter().zip(&self.tails) {
             if *packets > 0 {
                 rest.notices.push(format!(
@@ -508,8 +541,22 @@ fn record(bytes: &Bytes, entry: &Entry) -> RawRecord {
     }
 }
 
+/// Bytes that gave no packet, as a refused record.
+pub(crate) fn hole(hole: Hole) -> Reject {
+    Reject {
+        record: RawRecord {
+            byte_offset: Some(hole.offset),
+            line: None,
+            packet_index: None,
+            raw: Bytes::from(hole.head),
+        },
+        reason: hole.reason,
+        detail: hole.detail,
+    }
+}
+
 /// What belongs to no stream: no rows.
-fn nothing() -> Decoded {
+pub(crate) fn nothing() -> Decoded {
     struct NoRows;
     impl Records for NoRows {
         fn record(&self, _row: usize) -> RawRecord {
@@ -524,68 +571,5 @@ fn nothing() -> Decoded {
         skipped: 0,
         notices: Vec::new(),
         missing: Missing::default(),
-    }
-}
-
-fn empty_gap(kind: GapKind) -> Gap {
-    Gap {
-        table_name: None,
-        spacecraft: None,
-        virtual_channel: None,
-        apid: None,
-        kind,
-        from_time: None,
-        to_time: None,
-        from_seq: None,
-        to_seq: None,
-        missing: 0,
-        byte_offset: None,
-    }
-}
-
-fn gap_between(gap: Gap) -> PacketGap {
-    PacketGap {
-        gap,
-        stream: None,
-        before: None,
-        after: None,
-    }
-}
-
-fn frame_gap(gap: FrameGap) -> PacketGap {
-    let kind = match gap.is_reset {
-        true => GapKind::Reset,
-        false => GapKind::Lost,
-    };
-    gap_between(Gap {
-        spacecraft: Some(gap.channel.spacecraft),
-        virtual_channel: Some(gap.channel.virtual_channel),
-        from_seq: Some(gap.from_count),
-        to_seq: Some(gap.to_count),
-        missing: gap.missing,
-        byte_offset: Some(gap.offset),
-        ..empty_gap(kind)
-    })
-}
-
-fn packet_gap(gap: &SequenceGap, stream: Option<usize>) -> PacketGap {
-    let kind = match gap.kind {
-        SequenceKind::Lost => GapKind::Lost,
-        SequenceKind::Reset => GapKind::Reset,
-        SequenceKind::Late => GapKind::Late,
-    };
-    PacketGap {
-        gap: Gap {
-            spacecraft: gap.spacecraft,
-            apid: Some(gap.apid),
-            from_seq: Some(gap.from_seq.into()),
-            to_seq: Some(gap.to_seq.into()),
-            missing: gap.missing,
-            byte_offset: Some(gap.byte_offset),
-            ..empty_gap(kind)
-        },
-        stream,
-        before: Some(gap.before_index),
-        after: Some(gap.after_index),
     }
 }

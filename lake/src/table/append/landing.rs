@@ -85,14 +85,14 @@ impl UnitWriter {
 
     /// What of the unit belongs to no table.
     fn unit_row(&self) -> LedgerRow {
-        let row = self.unit.ledger_row(self.unit.key(), None, self.rest);
-        match self.is_group {
-            true => LedgerRow {
-                bytes_in: long(self.unit.spec.bytes_in),
-                bytes_undecoded: long(self.bytes_undecoded),
-                ..row
+        LedgerRow {
+            // Where there is one table, its row says what was read.
+            bytes_in: match self.is_group {
+                true => long(self.unit.spec.bytes_in),
+                false => 0,
             },
-            false => row,
+            bytes_undecoded: long(self.bytes_undecoded),
+            ..self.unit.ledger_row(self.unit.key(), None, self.rest)
         }
     }
 
