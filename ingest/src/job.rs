@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 use downlake_lake::schema::axis_expr::parse_axis;
 use downlake_lake::schema::near::did_you_mean;
-use downlake_lake::schema::{Column, ColumnType, Definition, Evolution, Origin, TimeAxis, names};
+use downlake_lake::schema::{
+    Column, ColumnType, Definition, Evolution, InputLayout, Origin, TimeAxis, embedded, names,
+};
 use downlake_lake::table::append::{Destination, QuarantineLimit, UnitReport};
 use downlake_lake::table::unit::UnitIdentity;
 use downlake_lake::table::{Lake, StoredDefinition, Table};
@@ -87,6 +89,15 @@ pub async fn ingest(
     for notice in found.notices() {
         progress.notice(&notice);
     }
+    let mut opened = Opened::default();
+    let named;
+    let request = match names_nothing(request) {
+        true => {
+            named = with_stream_of_format(request, &found.sources, &options, &mut opened).await?;
+            &named
+        }
+        false => request,
+    };
     let target = match request.packets.is_empty() {
         true => target_name(request, &found.sources)?,
         // Their definitions name the tables.
@@ -104,7 +115,7 @@ pub async fn ingest(
         packets: None,
         inferred: None,
     };
-    let mut opened = job.plan(&sources).await?;
+    job.plan(&sources, &mut opened).await?;
     let mut report = IngestReport::default();
     let units = sources.len();
     for (index, source) in sources.iter().enumerate() {
@@ -126,6 +137,40 @@ pub async fn ingest(
         report.first_error.get_or_insert(error);
     }
     Ok(report)
+}
+
+fn names_nothing(request: &IngestRequest) -> bool {
+    request.definition.is_none() && request.packets.is_empty()
+}
+
+/// Formats whose records nothing describes have a stream of their own. The
+/// first source says the format.
+async fn with_stream_of_format(
+    request: &IngestRequest,
+    sources: &[SourceRef],
+    options: &SourceOptions,
+    opened: &mut Opened,
+) -> Result<IngestRequest> {
+    let mut request = request.clone();
+    let Some(first) = sources.first() else {
+        return Ok(request);
+    };
+    // A source that cannot be read fails when its turn comes.
+    let Ok(file) = source::open(first, &request.temp_dir, options).await else {
+        return Ok(request);
+    };
+    let format = match &request.format {
+        Some(name) => Some(decode::format_by_name(name)?),
+        None => decode::detect(&file.name, &file.head()?).ok(),
+    };
+    // The places of a shard's sources are others.
+    if request.shard.is_none() {
+        opened.keep(0, first, file);
+    }
+    if let Some(stream) = format.and_then(|format| format.stream) {
+        request.definition = Some(embedded::get(stream)?);
+    }
+    Ok(request)
 }
 
 /// With the format given, every file is taken for what it is said to be.
@@ -276,11 +321,10 @@ impl<'a> Job<'a> {
 
     /// Settles table and definition. A definition that is to be inferred
     /// takes all sources of the command into account, so they are opened now.
-    async fn plan(&mut self, sources: &[SourceRef]) -> Result<Opened> {
-        let mut opened = Opened::default();
+    async fn plan(&mut self, sources: &[SourceRef], opened: &mut Opened) -> Result<()> {
         if !self.request.packets.is_empty() {
-            self.packets = Some(self.plan_packets(sources, &mut opened).await?);
-            return Ok(opened);
+            self.packets = Some(self.plan_packets(sources, opened).await?);
+            return Ok(());
         }
         let given = self.request.definition.as_ref();
         self.planned = match (self.stored(&self.target, given).await?, given) {
@@ -290,7 +334,7 @@ impl<'a> Job<'a> {
                 Some(Target::founding(given))
             }
             (None, None) => {
-                let inferred = self.infer_all(sources, &mut opened).await?;
+                let inferred = self.infer_all(sources, opened).await?;
                 if opened.failures() == sources.len()
                     && let Some(error) = opened.first_failure()
                 {
@@ -302,7 +346,7 @@ impl<'a> Job<'a> {
                 definition.map(Target::founding)
             }
         };
-        Ok(opened)
+        Ok(())
     }
 
     /// The table, if it is there, under its definition or the given successor of it.
@@ -465,7 +509,8 @@ impl<'a> Job<'a> {
         for (index, source) in sources.iter().enumerate() {
             self.stop.check()?;
             self.progress.begin(&source.name(), 0, index, sources.len());
-            let (file, found) = match self.open_and_infer(source).await {
+            let taken = opened.take(index);
+            let (file, found) = match self.open_and_infer(source, taken).await {
                 Ok(inferred) => inferred,
                 Err(error) => {
                     opened.fail(index, error);
@@ -484,8 +529,15 @@ impl<'a> Job<'a> {
         Ok(all.filter(|i| !i.fields.is_empty()))
     }
 
-    async fn open_and_infer(&self, source: &SourceRef) -> Result<(SourceFile, Inferred)> {
-        let file = self.open(source).await?;
+    async fn open_and_infer(
+        &self,
+        source: &SourceRef,
+        opened: Option<Result<SourceFile>>,
+    ) -> Result<(SourceFile, Inferred)> {
+        let file = match opened {
+            Some(opened) => opened?,
+            None => self.open(source).await?,
+        };
         let found = self.infer_one(&file, None).await?;
         Ok((file, found))
     }
@@ -655,10 +707,12 @@ impl<'a> Job<'a> {
         self.planned = Some(planned.clone());
         let bytes_in = file.size;
         let format = self.format_of(&file, Some(&planned.definition.definition))?;
-        let reading = Reading::Rows {
-            format,
-            layout: None,
-        };
+        // A link that is named by hand is not in the definition.
+        let layout = self.request.format.as_ref().map(|name| InputLayout {
+            format: Some(name.clone()),
+            ..planned.definition.definition.input.clone()
+        });
+        let reading = Reading::Rows { format, layout };
         let work = self.work(vec![planned], reading, file, identity)?;
         let report: UnitReport = work.land().await?;
         Ok(UnitEnd::landed(report, bytes_in))

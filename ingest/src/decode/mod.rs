@@ -54,6 +54,8 @@ pub struct Format {
     pub extensions: &'static [&'static str],
     /// One line for people.
     pub about: &'static str,
+    /// The embedded stream that its records are of where nothing describes them.
+    pub stream: Option<&'static str>,
     /// What kind of [`Input`] the format reads.
     pub access: Access,
     /// Whether the first bytes (decompressed, up to 64 KiB) look like this format.
