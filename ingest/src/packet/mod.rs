@@ -23,6 +23,8 @@ pub mod kernels;
 pub mod locate;
 pub mod model;
 pub mod plan;
+pub mod segments;
+pub mod sequence;
 pub mod stream;
 pub mod walk;
 pub mod xtce;

@@ -8,4 +8,5 @@ mod job;
 mod md5;
 mod packets;
 mod report;
+mod sequence;
 mod text;
