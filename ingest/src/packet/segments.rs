@@ -125,7 +125,7 @@ impl Joiner {
         self.open_bytes = 0;
         open.sort_by_key(Group::first_index);
         for group in open {
-            group.refuse("the source ends before the last one", chunk);
+            group.refuse("the source ends before the last segment", chunk);
         }
     }
 
@@ -210,7 +210,7 @@ impl Joiner {
             let Some((key, _)) = oldest else { return };
             let key = *key;
             if let Some(group) = self.close(&key) {
-                group.refuse("too many other segments wait for their last one", chunk);
+                group.refuse("too many others wait for their last segment", chunk);
             }
         }
     }
@@ -236,7 +236,7 @@ impl Group {
         let why = if count != due {
             format!("count {count} stands where {due} is due")
         } else if header.sequence_flags == FIRST {
-            format!("count {count} is another first one")
+            format!("count {count} is another first segment")
         } else if !matches!(header.sequence_flags, CONTINUATION | LAST) {
             format!("count {count} is a whole packet")
         } else if data < rule.secondary_header_bytes {
@@ -245,9 +245,9 @@ impl Group {
                 rule.secondary_header_bytes
             )
         } else if self.bytes.len() + packet.len() > MAX_GROUP_BYTES {
-            format!("with count {count} they have more than {MAX_GROUP_BYTES} bytes")
+            format!("more than {MAX_GROUP_BYTES} bytes with count {count}")
         } else if self.segments.len() == MAX_GROUP_SEGMENTS {
-            format!("with count {count} they are more than {MAX_GROUP_SEGMENTS}")
+            format!("more than {MAX_GROUP_SEGMENTS} segments with count {count}")
         } else {
             return Fit::Next;
         };
@@ -280,12 +280,14 @@ impl Group {
     fn refuse(&self, why: &str, chunk: &mut Chunk) {
         let moved = chunk.bytes.len();
         chunk.bytes.extend_from_slice(&self.bytes);
-        let detail = format!(
-            "APID {}: the {} segments from count {} on are not a whole packet: {why}",
-            self.apid,
-            self.segments.len(),
-            self.first_count
-        );
+        let which = match self.segments.len() {
+            1 => format!("segment with count {}", self.first_count),
+            _ => format!(
+                "segments with counts {} to {}",
+                self.first_count, self.last_count
+            ),
+        };
+        let detail = format!("APID {}: {which}: {why}", self.apid);
         for segment in &self.segments {
             let entry = Entry {
                 start: moved + segment.start,

@@ -16,24 +16,25 @@
 //!
 //! * A loss of half of the range or more looks like going back: it is a reset,
 //!   and nothing is called lost that may never have been sent.
-//! * A count that was missing more than half of the range ago closes its gap
-//!   only if it is the first one missing there; else it is taken for one
-//!   ahead. What is older than the range is lost for good.
+//! * A count that is missing closes its gap, even if it is less than half of
+//!   the range ahead, where it is at least a quarter ahead or the first one
+//!   missing there. What is older than the range is lost for good.
 //! * The same count with other bytes is a reset, not 16,384 lost packets.
 //! * Where the count returns to the point that it left at a reset, what came
 //!   between was a block from before the source began, and the reset becomes a
-//!   `late` row; if it had counts that had come with other bytes, it remains a
-//!   reset.
+//!   `late` row; if it began with a count that had come with other bytes, it
+//!   remains a reset.
+//! * A single packet far ahead, behind which the source ends with packets that
+//!   go on from before it, is a reset: what is between was not yet due.
 //! * Where most steps of an APID are none of the first two, its count counts
 //!   nothing: no rows, one notice.
 //!
-//! Promises: packets that are there are never reported as lost, unless one of
-//! the ambiguities above is at work; every packet that is missing between two
-//! others of an APID is in one `lost` row, in a row of another kind that
-//! replaces it, or counted in a notice; memory is bounded by [`MAX_ROWS`],
+//! Promises: every count between two packets of an APID that never came is in
+//! one `lost` row, unless a reset or a notice stands for it; no count that came
+//! is in one, as far as 14 bits can tell; memory is bounded by [`MAX_ROWS`],
 //! [`MAX_APIDS`] and [`MAX_SPACECRAFT`], whatever comes. Refuses to say
-//! anything about the packets before the first and behind the last of an APID,
-//! and about idle packets.
+//! anything about what is before the first or behind the last packet of an
+//! APID, and about idle packets.
 
 mod prints;
 #[cfg(test)]

@@ -125,26 +125,58 @@ fn check(text: &str, expected: Expect) {
 
 #[test]
 fn whole_groups() {
-    check("W1 F2 C3 C4 L5 W6", expect![""]);
-    check("F2 L3 F4 L5", expect![""]);
-    check("F16382 C16383 C0 L1", expect![""]);
+    check(
+        "W1 F2 C3 C4 L5 W6",
+        expect![[r#"
+        #0
+        #5
+        #1 <2 1><3 2><4 3><5 4>
+    "#]],
+    );
+    check(
+        "F2 L3 F4 L5",
+        expect![[r#"
+        #0 <2 0><3 1>
+        #2 <4 2><5 3>
+    "#]],
+    );
+    check(
+        "F16382 C16383 C0 L1",
+        expect![[r#"
+        #0 <16382 0><16383 1><0 2><1 3>
+    "#]],
+    );
     // Two APIDs in turn.
-    check("F1 98:F7 C2 98:C8 98:L9 L3", expect![""]);
+    check(
+        "F1 98:F7 C2 98:C8 98:L9 L3",
+        expect![[r#"
+        #1 <7 1><8 3><9 4>
+        #0 <1 0><2 2><3 5>
+    "#]],
+    );
     // An APID whose flags mean nothing, and idle packets.
-    check("F1 5:L1 5:C3 2047:C0 L2", expect![""]);
+    check(
+        "F1 5:L1 5:C3 2047:C0 L2",
+        expect![[r#"
+        #1
+        #2
+        #3
+        #0 <1 0><2 4>
+    "#]],
+    );
     // Each segment twice.
-    check("F1 \" C2 \" L3 \"", expect![""]);
+    check("F1 \" C2 \" L3 \"", expect![[""]]);
 }
 
 #[test]
 fn broken_groups() {
-    check("F1 C2 L4 W5", expect![""]);
-    check("F1 C2 F3 L4", expect![""]);
-    check("F1 C2 W3", expect![""]);
-    check("C1 L2", expect![""]);
-    check("F1 C2", expect![""]);
-    check("F1 C1 L2", expect![""]);
-    check("98:F1 F1 98:C2", expect![""]);
+    check("F1 C2 L4 W5", expect![[""]]);
+    check("F1 C2 F3 L4", expect![[""]]);
+    check("F1 C2 W3", expect![[""]]);
+    check("C1 L2", expect![[""]]);
+    check("F1 C2", expect![[""]]);
+    check("F1 C1 L2", expect![[""]]);
+    check("98:F1 F1 98:C2", expect![[""]]);
 }
 
 #[test]
@@ -154,7 +186,11 @@ fn secondary_headers_of_later_segments_are_left_out() {
     };
     let packets = script("F1 C2 L3 F4 C5 L6");
     let out = joined(&packets, 6, &[(99, rule)]);
-    expect![[""]].assert_eq(&out.shown());
+    expect![[r#"
+        #0 <1 0>1>2>
+        #3 <4 3>4>5>
+    "#]]
+    .assert_eq(&out.shown());
     let rule = SegmentRule {
         secondary_header_bytes: 6,
     };
@@ -181,7 +217,11 @@ fn channels_are_not_mixed() {
     Joiner::new([(99, PLAIN)]).join(&mut chunk);
     let mut out = Out::default();
     out.take(&chunk);
-    expect![[""]].assert_eq(&out.shown());
+    expect![[r#"
+        #1 <1 1><2 3>
+        #0 <1 0><2 2><3 4>
+    "#]]
+    .assert_eq(&out.shown());
 }
 
 /// Numbers that look random (SplitMix64).

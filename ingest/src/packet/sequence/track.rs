@@ -16,11 +16,14 @@ const RANGE: u64 = SEQUENCE_MODULUS as u64;
 const START: u64 = 1 << 48;
 /// From here on a step ahead may be one back.
 const HALF: u64 = RANGE / 2;
+/// From here on a count ahead is one that is missing, if it is.
+const MISSING_AHEAD: u64 = RANGE / 4;
 /// A block from before the source has ended if the count returns this near to
 /// the point where it left.
 const RETURN_WITHIN: u64 = 32;
-/// And this many times nearer than to the end of the block.
-const RETURN_NEARER: u64 = 16;
+/// A block whose counts had come with other bytes has ended only if the count
+/// returns to that very point, from farther than this.
+const RETURN_FROM: u64 = 16;
 /// Steps after which it is believed that an APID does not count.
 const SURE_STEPS: u64 = 1 << 10;
 /// Steps after which it is believed when no more will come.
@@ -64,6 +67,8 @@ struct Epoch {
     /// The highest position, and its packet.
     head: u64,
     head_index: u64,
+    /// The position that the head last leapt to, farther than a block returns.
+    leap: Option<u64>,
     /// What is missing, by its first position.
     missing: BTreeMap<u64, Missing>,
     /// Which row tells the reset that it began with.
@@ -162,6 +167,7 @@ impl Track {
         if self.is_irregular || is_sure && self.is_mostly_jumps() {
             return Err(self.notice());
         }
+        self.doubt_the_head();
         let missing = std::mem::take(&mut self.epoch.missing);
         self.settle(missing);
         if let Some(left) = self.left.take() {
@@ -241,7 +247,7 @@ impl Track {
             return Jump::Again { position };
         }
         match missing {
-            Some(first) if first == position || !is_ahead => Jump::Late { position },
+            Some(first) if first == position || ahead >= MISSING_AHEAD => Jump::Late { position },
             _ => match self.steps_from_return(packet.count, ahead) {
                 Some(steps) => Jump::Return { steps },
                 None if is_ahead => Jump::Ahead { steps: ahead },
@@ -256,12 +262,11 @@ impl Track {
     /// that is where it returns to.
     fn steps_from_return(&self, count: u16, ahead: u64) -> Option<u64> {
         let steps = steps_to(self.left.as_ref()?.head, count);
-        let within = if self.epoch.is_other {
-            1
-        } else {
-            RETURN_WITHIN
+        let is_near = match self.epoch.is_other {
+            true => steps == 1 && ahead > RETURN_FROM,
+            // That point lies between the block and the packet.
+            false => (1..=RETURN_WITHIN).contains(&steps) && ahead > steps,
         };
-        let is_near = (1..=within).contains(&steps) && ahead > steps * RETURN_NEARER;
         is_near.then_some(steps)
     }
 
@@ -346,6 +351,9 @@ impl Track {
         }
         epoch.head += steps;
         epoch.head_index = packet.index;
+        if steps > RETURN_WITHIN {
+            epoch.leap = Some(epoch.head);
+        }
         self.prints.set(packet.count, packet.print, room);
     }
 
@@ -393,6 +401,35 @@ impl Track {
         });
         self.settle(block.missing);
         self.go_ahead(steps, packet, room);
+    }
+
+    /// If the head is a single packet far ahead, and all that came behind it
+    /// goes on from before, what is between was not yet due.
+    fn doubt_the_head(&mut self) {
+        let Some(Run {
+            position,
+            course: Course::Fills(_),
+        }) = self.run
+        else {
+            return;
+        };
+        let is_lone = self.epoch.leap == Some(self.epoch.head);
+        let gap = self.epoch.missing.get(&(position + 1)).copied();
+        let Some(gap) = gap.filter(|gap| is_lone && gap.to + 1 == self.epoch.head) else {
+            return;
+        };
+        self.epoch.missing.remove(&(position + 1));
+        self.rows.push(SequenceGap {
+            spacecraft: self.spacecraft,
+            apid: self.apid,
+            kind: GapKind::Reset,
+            from_seq: count_of(position),
+            to_seq: count_of(self.epoch.head),
+            missing: 0,
+            before_index: gap.before_index,
+            after_index: gap.after_index,
+            byte_offset: gap.after_offset,
+        });
     }
 
     /// What is missing now is missing for good.
@@ -482,6 +519,7 @@ impl Epoch {
             first_index: packet.index,
             head: first,
             head_index: packet.index,
+            leap: None,
             missing: BTreeMap::new(),
             row: None,
             is_other: false,

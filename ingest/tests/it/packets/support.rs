@@ -19,7 +19,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 /// A file of the test data, or nothing, loudly.
 #[expect(clippy::print_stdout, reason = "a test that does not run says so")]
-pub(super) fn data(path: &str) -> Option<PathBuf> {
+pub(crate) fn data(path: &str) -> Option<PathBuf> {
     match std::env::var("DOWNLAKE_TEST_DATA") {
         Ok(data) => Some(Path::new(&data).join(path)),
         Err(_) => {
