@@ -27,6 +27,7 @@ use crate::progress::Progress;
 use crate::report::{IngestReport, UnitEnd};
 use crate::source::{self, Opened, PathPattern, SourceFile, SourceOptions, SourceRef};
 use crate::stop::Stop;
+pub(crate) use packets::PacketsAgain;
 use packets::PlannedPackets;
 
 /// What is asked of an ingest.
@@ -682,7 +683,7 @@ impl<'a> Job<'a> {
         self.progress.begin(&file.name, file.size, index, units);
         if self.packets.is_some() {
             let identity = self.identity(source, &file)?;
-            return self.packet_unit(file, identity).await;
+            return self.packet_unit(file, identity, None).await;
         }
         self.catch_up().await?;
         let Some(planned) = self.planned.clone() else {

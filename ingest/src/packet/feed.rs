@@ -130,7 +130,7 @@ impl Chunk {
     }
 
     /// Whether it has all that a chunk should hold, whatever that is.
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.bytes.len() + self.held >= self.target
     }
 

@@ -83,7 +83,7 @@ pub fn decoder(
             let own = schema.options.of(&stream.container);
             let several_apids = !singles.contains(&stream.container);
             let settings = settings(own, axes.of_stream(at), several_apids);
-            notices.extend(settle(stream, own, &settings, prefix)?);
+            stream.notices = settle(stream, own, &settings, prefix)?;
         }
     }
     check_tables(&parts)?;
@@ -116,7 +116,7 @@ impl SchemaDecoder {
             .map_or(Segments::Keep, |part| part.options.segments)
     }
 
-    /// What a person should know.
+    /// What a person should know of all streams; each has notices of its own.
     pub fn notices(&self) -> &[String] {
         &self.notices
     }
