@@ -282,7 +282,10 @@ impl Group {
         chunk.bytes.extend_from_slice(&self.bytes);
         let which = match self.segments.len() {
             1 => format!("segment with count {}", self.first_count),
-            _ => format!("segments with counts {} to {}", self.first_count, self.last_count),
+            _ => format!(
+                "segments with counts {} to {}",
+                self.first_count, self.last_count
+            ),
         };
         let detail = format!("APID {}: {which}: {why}", self.apid);
         for segment in &self.segments {

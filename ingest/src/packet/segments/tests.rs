@@ -125,30 +125,45 @@ fn check(text: &str, expected: Expect) {
 
 #[test]
 fn whole_groups() {
-    check("W1 F2 C3 C4 L5 W6", expect![[r#"
+    check(
+        "W1 F2 C3 C4 L5 W6",
+        expect![[r#"
         #0
         #5
         #1 <2 1><3 2><4 3><5 4>
-    "#]]);
-    check("F2 L3 F4 L5", expect![[r#"
+    "#]],
+    );
+    check(
+        "F2 L3 F4 L5",
+        expect![[r#"
         #0 <2 0><3 1>
         #2 <4 2><5 3>
-    "#]]);
-    check("F16382 C16383 C0 L1", expect![[r#"
+    "#]],
+    );
+    check(
+        "F16382 C16383 C0 L1",
+        expect![[r#"
         #0 <16382 0><16383 1><0 2><1 3>
-    "#]]);
+    "#]],
+    );
     // Two APIDs in turn.
-    check("F1 98:F7 C2 98:C8 98:L9 L3", expect![[r#"
+    check(
+        "F1 98:F7 C2 98:C8 98:L9 L3",
+        expect![[r#"
         #1 <7 1><8 3><9 4>
         #0 <1 0><2 2><3 5>
-    "#]]);
+    "#]],
+    );
     // An APID whose flags mean nothing, and idle packets.
-    check("F1 5:L1 5:C3 2047:C0 L2", expect![[r#"
+    check(
+        "F1 5:L1 5:C3 2047:C0 L2",
+        expect![[r#"
         #1
         #2
         #3
         #0 <1 0><2 4>
-    "#]]);
+    "#]],
+    );
     // Each segment twice.
     check("F1 \" C2 \" L3 \"", expect![[""]]);
 }
@@ -174,7 +189,8 @@ fn secondary_headers_of_later_segments_are_left_out() {
     expect![[r#"
         #0 <1 0>1>2>
         #3 <4 3>4>5>
-    "#]].assert_eq(&out.shown());
+    "#]]
+    .assert_eq(&out.shown());
     let rule = SegmentRule {
         secondary_header_bytes: 6,
     };
@@ -204,7 +220,8 @@ fn channels_are_not_mixed() {
     expect![[r#"
         #1 <1 1><2 3>
         #0 <1 0><2 2><3 4>
-    "#]].assert_eq(&out.shown());
+    "#]]
+    .assert_eq(&out.shown());
 }
 
 /// Numbers that look random (SplitMix64).

@@ -247,9 +247,7 @@ impl Track {
             return Jump::Again { position };
         }
         match missing {
-            Some(first) if first == position || ahead >= MISSING_AHEAD => {
-                Jump::Late { position }
-            }
+            Some(first) if first == position || ahead >= MISSING_AHEAD => Jump::Late { position },
             _ => match self.steps_from_return(packet.count, ahead) {
                 Some(steps) => Jump::Return { steps },
                 None if is_ahead => Jump::Ahead { steps: ahead },
@@ -408,7 +406,11 @@ impl Track {
     /// If the head is a single packet far ahead, and all that came behind it
     /// goes on from before, what is between was not yet due.
     fn doubt_the_head(&mut self) {
-        let Some(Run { position, course: Course::Fills(_) }) = self.run else {
+        let Some(Run {
+            position,
+            course: Course::Fills(_),
+        }) = self.run
+        else {
             return;
         };
         let is_lone = self.epoch.leap == Some(self.epoch.head);
