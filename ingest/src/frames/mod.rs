@@ -26,10 +26,12 @@ pub mod aos;
 mod crc;
 mod event;
 mod link;
+mod notation;
 pub mod randomizer;
 mod reassembly;
 mod receiver;
 pub mod reed_solomon;
+mod search;
 mod sync;
 pub mod tm;
 
@@ -38,5 +40,7 @@ pub use event::{
     Hole, Packet, Place,
 };
 pub use link::{FrameKind, Link, PRESETS, Preset};
+pub use notation::LinkTable;
 pub use receiver::Receiver;
+pub use search::{FoundLink, SEARCH_BYTES, find_link, has_markers};
 pub use sync::{MARKER, MARKER_WRONG_BITS};

@@ -6,6 +6,7 @@ mod fuzz;
 mod int96;
 mod job;
 mod md5;
+mod packet_rows;
 mod packets;
 mod report;
 mod sequence;

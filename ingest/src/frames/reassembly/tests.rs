@@ -250,6 +250,82 @@ fn other_versions_are_not_walked() {
     );
 }
 
+/// The packet of another version number.
+fn versioned(version: u8, mut packet: Vec<u8>) -> Vec<u8> {
+    packet[0] |= version << 5;
+    packet
+}
+
+/// A packet of version 5 and 36 bytes, then one of version 0: under which
+/// pointers it is believed.
+#[test]
+fn pointers_prove_packets_of_other_versions() {
+    let stream = [versioned(5, packet(1, 30)), packet(2, 8)].concat();
+    check(
+        0,
+        &[
+            (0, STARTS(0), &stream[..20]),
+            (1, STARTS(16), &stream[20..]),
+        ],
+        expect![[r#""#]],
+    );
+    // It ends with a frame; the next says that a packet begins with it.
+    check(
+        0,
+        &[
+            (0, STARTS(0), &stream[..18]),
+            (1, NONE, &stream[18..36]),
+            (2, STARTS(0), &stream[36..]),
+        ],
+        expect![[r#""#]],
+    );
+}
+
+#[test]
+fn packets_of_other_versions_without_proof_are_fragments() {
+    let odd = versioned(5, packet(1, 30));
+    let stream = [odd.clone(), packet(2, 8)].concat();
+    // The pointer stands elsewhere; the packet ends within its frame; the next
+    // frame goes on with it, is lost, or never comes.
+    check(
+        0,
+        &[
+            (0, STARTS(0), &stream[..20]),
+            (1, STARTS(15), &stream[20..]),
+        ],
+        expect![[r#""#]],
+    );
+    check(0, &[(0, STARTS(0), &stream)], expect![[r#""#]]);
+    check(
+        0,
+        &[(0, STARTS(0), &odd), (1, STARTS(3), &stream[33..])],
+        expect![[r#""#]],
+    );
+    check(
+        0,
+        &[(0, STARTS(0), &odd), (2, STARTS(0), &stream[36..])],
+        expect![[r#""#]],
+    );
+    check(0, &[(0, STARTS(0), &odd)], expect![[r#""#]]);
+}
+
+/// Where versions are random, 0xE0 begins a packet as well as an idle octet.
+#[test]
+fn channels_of_random_versions_have_no_idle_octets() {
+    let mut idle_like = versioned(7, packet(3, 30));
+    idle_like[0] = IDLE_OCTET;
+    let stream = [versioned(5, packet(1, 30)), idle_like, packet(2, 8)].concat();
+    check(
+        0,
+        &[
+            (0, STARTS(0), &stream[..20]),
+            (1, STARTS(16), &stream[20..50]),
+            (2, STARTS(22), &stream[50..]),
+        ],
+        expect![[r#""#]],
+    );
+}
+
 #[test]
 fn data_without_packets_ends_a_packet() {
     let stream = packet(1, 30);

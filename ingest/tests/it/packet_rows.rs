@@ -1,0 +1,256 @@
+//! Packets whose contents nothing describes, from files of packets and from
+//! frames: which inputs are taken for them, and the rows of the stream
+//! `packets`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::{Int16Type, Int32Type, Int64Type};
+use downlake_ingest::decode::{
+    DecodeOptions, Decoded, FORMATS, InferOptions, Input, detect, format_by_name, packets,
+};
+use downlake_lake::schema::{Definition, InputLayout, embedded};
+use expect_test::{Expect, expect};
+
+use crate::md5::md5;
+
+/// The folder of the test data, or nothing, loudly.
+#[expect(clippy::print_stdout, reason = "a test says what it did not run")]
+fn data() -> Option<PathBuf> {
+    let folder = std::env::var("DOWNLAKE_TEST_DATA").ok().map(PathBuf::from);
+    if folder.is_none() {
+        println!("NOT RUN: DOWNLAKE_TEST_DATA does not say where the test data are");
+    }
+    folder
+}
+
+fn head(path: &Path) -> Vec<u8> {
+    let mut head = Vec::new();
+    let file = File::open(path).expect("a file");
+    file.take(64 << 10).read_to_end(&mut head).expect("bytes");
+    head
+}
+
+fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+    let mut entries: Vec<PathBuf> = fs::read_dir(folder)
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    entries.sort();
+    for path in entries {
+        match path.is_dir() {
+            true => files(&path, found),
+            false => found.push(path),
+        }
+    }
+}
+
+/// By content alone, every file of packets and of marked frames is known, and
+/// nothing else is taken for one: not CSV, JSON, Parquet, XML, text, nor bare
+/// frames.
+#[test]
+fn files_are_known_by_their_content() {
+    let Some(folder) = data() else {
+        return;
+    };
+    let mut paths = Vec::new();
+    files(&folder, &mut paths);
+    let mut known: BTreeMap<&str, String> = BTreeMap::new();
+    for path in &paths {
+        let head = head(path);
+        let formats = FORMATS.iter().filter(|format| (format.sniff)(&head));
+        for format in formats.filter(|format| ["ccsds", "cadu"].contains(&format.name)) {
+            let name = path.strip_prefix(&folder).expect("below the folder");
+            let line = known.entry(format.name).or_default();
+            writeln!(line, "{}", name.display()).expect("strings take text");
+            let detected = detect("input", &head).expect("a format");
+            assert_eq!(detected.name, format.name, "{}", path.display());
+        }
+    }
+    expect![[r#""#]].assert_eq(known.get("cadu").map_or("", String::as_str));
+    expect![[r#""#]].assert_eq(known.get("ccsds").map_or("", String::as_str));
+}
+
+/// The rows of a file, and what else it held.
+#[derive(Default)]
+struct Rows {
+    packets: u64,
+    skipped: u64,
+    raw: Vec<u8>,
+    /// Packets and their bytes by spacecraft and virtual channel.
+    channels: BTreeMap<(Option<i32>, Option<i16>), (u64, Vec<u8>)>,
+    refused: BTreeMap<&'static str, u64>,
+    notices: Vec<String>,
+}
+
+impl Rows {
+    /// Decoded as ingest does it: the format by content, or as said.
+    fn of(path: &Path, format: Option<&str>) -> Rows {
+        let found = match format {
+            Some(name) => format_by_name(name).expect("a format"),
+            None => detect("input", &head(path)).expect("a format"),
+        };
+        let definition = Definition {
+            input: InputLayout {
+                format: format.map(str::to_owned),
+                ..InputLayout::default()
+            },
+            ..embedded::get(packets::STREAM).expect("an embedded stream")
+        };
+        let input = Input::File(File::open(path).expect("a file"));
+        let options = DecodeOptions {
+            batch_rows: 97,
+            ..DecodeOptions::default()
+        };
+        let mut decoder = (found.open)(input, &definition, &options).expect("a decoder");
+        let mut rows = Rows::default();
+        while let Some(decoded) = decoder.next().expect("a readable file") {
+            rows.take(decoded);
+        }
+        rows
+    }
+
+    fn take(&mut self, decoded: Decoded) {
+        let batch = &decoded.batch;
+        let column = |name: &str| batch.column_by_name(name).expect("a column");
+        let raw = column("raw").as_binary::<i32>();
+        let index = column("_packet_index").as_primitive::<Int64Type>();
+        let offset = column("_byte_offset").as_primitive::<Int64Type>();
+        let spacecraft = column("scid").as_primitive::<Int32Type>();
+        let channel = column("vcid").as_primitive::<Int16Type>();
+        for row in 0..batch.num_rows() {
+            let bytes = raw.value(row);
+            let record = decoded.origins.record(row);
+            assert_eq!(record.raw, bytes);
+            assert_eq!(
+                record.packet_index.map(u64::cast_signed),
+                Some(index.value(row))
+            );
+            assert_eq!(
+                record.byte_offset.map(u64::cast_signed),
+                Some(offset.value(row))
+            );
+            let key = (
+                spacecraft.is_valid(row).then(|| spacecraft.value(row)),
+                channel.is_valid(row).then(|| channel.value(row)),
+            );
+            let of_channel = self.channels.entry(key).or_default();
+            of_channel.0 += 1;
+            of_channel.1.extend_from_slice(bytes);
+            self.raw.extend_from_slice(bytes);
+            self.packets += 1;
+        }
+        self.skipped += decoded.skipped;
+        for reject in decoded.rejects {
+            assert!(!reject.record.raw.is_empty());
+            *self.refused.entry(reject.reason).or_default() += 1;
+        }
+        self.notices.extend(decoded.notices);
+    }
+
+    fn summary(&self) -> String {
+        let mut text = format!(
+            "{} packets, {} bytes, {}, skipped {}, refused {:?}\n",
+            self.packets,
+            self.raw.len(),
+            md5(&self.raw),
+            self.skipped,
+            self.refused
+        );
+        for ((spacecraft, channel), (count, bytes)) in &self.channels {
+            if let (Some(spacecraft), Some(channel)) = (spacecraft, channel) {
+                let digest = md5(bytes);
+                writeln!(text, "{spacecraft} {channel}: {count}, {digest}").expect("text");
+            }
+        }
+        for notice in &self.notices {
+            writeln!(text, "notice: {notice}").expect("text");
+        }
+        text
+    }
+}
+
+fn check(file: &str, format: Option<&str>, expected: &Expect) {
+    if let Some(folder) = data() {
+        expected.assert_eq(&Rows::of(&folder.join(file), format).summary());
+    }
+}
+
+#[test]
+fn real_cadus_by_what_their_checks_prove() {
+    for (file, expected) in [
+        ("synchronized_cadus", expect![[r#""#]]),
+        ("16errors_per_codeword", expect![[r#""#]]),
+        ("dropped_frame20", expect![[r#""#]]),
+        ("garbage_between", expect![[r#""#]]),
+        ("uncorrectable_frame30", expect![[r#""#]]),
+    ] {
+        check(&format!("frames/snpp/snpp_{file}.dat"), None, &expected);
+    }
+}
+
+#[test]
+fn frames_by_the_name_of_their_link() {
+    check(
+        "frames/snpp/snpp_synchronized_cadus.dat",
+        Some("jpss(spacecraft = 157)"),
+        &expect![[r#""#]],
+    );
+    check(
+        "fixtures/tm_cadu_1115_randomized.bin",
+        None,
+        &expect![[r#""#]],
+    );
+    check(
+        "fixtures/tm_frames_1115.bin",
+        Some("tm(frame_length = 1115, fecf)"),
+        &expect![[r#""#]],
+    );
+    check(
+        "fixtures/aos_frames_892.bin",
+        Some("aos(frame_length = 892, insert_zone = 4, fecf)"),
+        &expect![[r#""#]],
+    );
+}
+
+#[test]
+fn files_of_packets() {
+    for (file, expected) in [
+        ("fixtures/multiplexed.bin", expect![[r#""#]]),
+        ("fixtures/jpss_600.bin", expect![[r#""#]]),
+        ("fixtures/jpss_dup.bin", expect![[r#""#]]),
+        ("fixtures/jpss_truncated_tail.bin", expect![[r#""#]]),
+        ("fixtures/segmented.bin", expect![[r#""#]]),
+        ("packets/ctim/ccsds_2021_155_14_39_51", expect![[r#""#]]),
+    ] {
+        check(file, None, &expected);
+    }
+}
+
+/// What is inferred decodes, for files that are queried where they lie.
+#[test]
+fn inferred_columns_decode() {
+    let Some(folder) = data() else {
+        return;
+    };
+    let path = folder.join("frames/snpp/snpp_synchronized_cadus.dat");
+    let format = detect("input", &head(&path)).expect("a format");
+    let open = || Input::File(File::open(&path).expect("a file"));
+    let inferred = (format.infer)(open(), &InferOptions::default()).expect("columns");
+    expect![[r#""#]].assert_eq(&format!("{:?}", inferred.layout.format));
+    let (columns, _) = inferred.columns().expect("columns");
+    let names: Vec<_> = columns.iter().map(|column| column.name.as_str()).collect();
+    expect![[r#""#]].assert_eq(&names.join(" "));
+    let definition = Definition {
+        input: inferred.layout.clone(),
+        ..Definition::new("file", downlake_lake::schema::Origin::Inferred, columns)
+    };
+    let options = DecodeOptions::default();
+    let mut decoder = (format.open)(open(), &definition, &options).expect("a decoder");
+    let rows = decoder.next().expect("rows").expect("rows");
+    assert_eq!((rows.batch.num_rows(), rows.notices.len()), (12, 0));
+}
