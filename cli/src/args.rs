@@ -103,9 +103,11 @@ pub(crate) struct IngestArgs {
     /// Files, folders, globs, object prefixes, or - for standard input.
     #[arg(required = true, value_name = "SOURCE")]
     pub(crate) sources: Vec<String>,
-    /// A definition: an embedded stream's name or a TOML file. Without one it is inferred and kept.
+    /// A definition: an embedded stream's name, or a file: a stream as TOML, or packets as XTCE,
+    /// ccsdspy CSV or TOML, which may point to one (`definition = "packets.xml"`). Without one it
+    /// is inferred and kept. May be repeated for packets.
     #[arg(long, value_name = "NAME|FILE")]
-    pub(crate) schema: Option<String>,
+    pub(crate) schema: Vec<String>,
     /// The format, where extension and content do not say it.
     #[arg(long, value_name = "F")]
     pub(crate) format: Option<String>,
@@ -134,6 +136,9 @@ pub(crate) struct IngestArgs {
     /// The column that says when the ground received a row.
     #[arg(long, value_name = "COL")]
     pub(crate) received_at: Option<String>,
+    /// Take only packets of these APIDs.
+    #[arg(long, value_name = "A,B", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(0..2047))]
+    pub(crate) apid: Vec<u16>,
     /// Take only part I of N of the sources, by a hash of their names.
     #[arg(long, value_name = "I/N", value_parser = parse_shard)]
     pub(crate) shard: Option<(u32, u32)>,
@@ -278,16 +283,29 @@ pub(crate) enum SchemaCommand {
     List,
     /// A definition as TOML.
     Show {
-        /// A table, an embedded stream, or a TOML file.
+        /// A table, an embedded stream, or a file.
         stream: String,
     },
     /// The definition that ingest would infer, as TOML.
     Infer(InferArgs),
-    /// Read a definition and say what it contains.
+    /// Say what definitions contain, and all that they would be refused for.
     Check {
-        /// A TOML file.
-        file: PathBuf,
+        /// A stream as TOML, or packets as XTCE, ccsdspy CSV or TOML.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
     },
+    /// A packet definition in the form that is easiest to read and mend, as TOML.
+    Import(ImportArgs),
+}
+
+/// `downlake schema import`
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// XTCE, ccsdspy CSV, or a TOML that points to one.
+    pub(crate) definition: PathBuf,
+    /// Write to a new file.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 /// `downlake schema infer`

@@ -7,6 +7,7 @@
 
 mod args;
 mod commands;
+mod definitions;
 mod demo;
 mod progress;
 mod settings;

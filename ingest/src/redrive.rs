@@ -20,7 +20,7 @@ use downlake_lake::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::decode::{self, Framing};
-use crate::pipeline::{UnitLimits, UnitWork};
+use crate::pipeline::{Reading, Target, UnitLimits, UnitWork};
 use crate::progress::Progress;
 use crate::stop::Stop;
 
@@ -223,12 +223,16 @@ async fn one(
     };
     let work = UnitWork {
         lake: Arc::clone(lake),
-        destination: table.into(),
-        // What is refused again must carry the hash of the stored definition,
-        // by which the next redrive knows that nothing has changed.
-        layout: Some(framing.layout(&definition.definition)),
-        definition,
-        format,
+        reading: Reading::Rows {
+            format,
+            // What is refused again must carry the hash of the stored definition,
+            // by which the next redrive knows that nothing has changed.
+            layout: Some(framing.layout(&definition.definition)),
+        },
+        streams: vec![Target {
+            destination: table.into(),
+            definition,
+        }],
         file,
         identity,
         limits,

@@ -12,6 +12,7 @@ use downlake_query::{Cancel, Outcome, parse};
 use super::interrupt::Interrupt;
 use super::{ingest, output, sql, table};
 use crate::args::{QuarantineCommand, QuarantineFilter, RedriveArgs};
+use crate::definitions;
 use crate::progress::Bar;
 use crate::settings::Settings;
 use crate::wire;
@@ -93,7 +94,7 @@ async fn query(statement: &str, settings: &Settings) -> anyhow::Result<()> {
 async fn again(args: &RedriveArgs, settings: &Settings, stop: &Stop) -> anyhow::Result<u8> {
     let lake = wire::lake(settings).await?;
     if let Some(name) = &args.schema {
-        store_definition(&lake, args, &ingest::definition(name)?).await?;
+        store_definition(&lake, args, &definitions::stream(name)?).await?;
     }
     let bar = Arc::new(Bar::new(settings.quiet));
     let memory = usize::try_from(settings.memory_bytes).unwrap_or(usize::MAX);

@@ -1,23 +1,30 @@
-//! `downlake schema`: stream definitions.
+//! `downlake schema`: definitions of streams and of packets.
 
+mod check;
+
+use std::io::Write;
 use std::sync::Arc;
 
+use anyhow::Context;
 use downlake_ingest::job::infer_definition;
-use downlake_lake::schema::{Definition, TimeAxis, embedded};
+use downlake_lake::schema::embedded;
 use serde_json::json;
 
 use super::{ingest, output, table};
-use crate::args::{InferArgs, SchemaCommand};
+use crate::args::{ImportArgs, InferArgs, SchemaCommand};
+use crate::definitions::{self, Given};
 use crate::progress::Bar;
 use crate::settings::Settings;
 use crate::wire;
+use check::check;
 
 pub(crate) async fn run(command: SchemaCommand, settings: &Settings) -> anyhow::Result<u8> {
     match command {
         SchemaCommand::List => list(settings).await?,
         SchemaCommand::Show { stream } => show(&stream, settings).await?,
         SchemaCommand::Infer(args) => infer(&args, settings).await?,
-        SchemaCommand::Check { file } => check(&file.to_string_lossy(), settings)?,
+        SchemaCommand::Check { files } => return check(&files, settings),
+        SchemaCommand::Import(args) => import(&args)?,
     }
     Ok(0)
 }
@@ -25,7 +32,7 @@ pub(crate) async fn run(command: SchemaCommand, settings: &Settings) -> anyhow::
 async fn list(settings: &Settings) -> anyhow::Result<()> {
     let mut found = Vec::new();
     for name in embedded::names() {
-        found.push(("embedded", ingest::definition(name)?, None));
+        found.push(("embedded", definitions::stream(name)?, None));
     }
     if let Ok(lake) = wire::lake(settings).await {
         for name in lake.table_names(false).await? {
@@ -71,7 +78,10 @@ async fn show(stream: &str, settings: &Settings) -> anyhow::Result<()> {
     {
         return output::text(stored.definition.to_toml().trim_end());
     }
-    output::text(ingest::definition(stream)?.to_toml().trim_end())
+    match definitions::given(stream)? {
+        Given::Stream(definition) => output::text(definition.to_toml().trim_end()),
+        Given::Packets(packets) => output::text(packets.text.trim_end()),
+    }
 }
 
 async fn infer(args: &InferArgs, settings: &Settings) -> anyhow::Result<()> {
@@ -82,39 +92,14 @@ async fn infer(args: &InferArgs, settings: &Settings) -> anyhow::Result<()> {
     output::text(definition?.to_toml().trim_end())
 }
 
-fn check(file: &str, settings: &Settings) -> anyhow::Result<()> {
-    let definition = ingest::definition(file)?;
-    let axis = axis(&definition);
-    let sort = definition.sort_columns();
-    if settings.json {
-        return output::json(&json!({
-            "stream": definition.stream,
-            "columns": definition.columns.len(),
-            "axis": axis,
-            "partition": definition.partition_columns(),
-            "sort": sort,
-            "dedup": definition.dedup_by,
-            "hash": definition.hash(),
-        }));
-    }
-    output::text(&format!(
-        "{}  {} columns",
-        definition.stream,
-        definition.columns.len()
-    ))?;
-    output::text(&format!("axis       {axis}"))?;
-    output::text(&format!(
-        "partition  {}",
-        definition.partition_columns().join(", ")
-    ))?;
-    output::text(&format!("sorted by  {}", sort.join(", ")))?;
-    output::text("the definition is good")
-}
-
-fn axis(definition: &Definition) -> String {
-    match &definition.time {
-        TimeAxis::Absolute(time) => format!("absolute, from {}", time.columns.join(", ")),
-        TimeAxis::Relative { column, unit, .. } => format!("relative, {column} in {unit}"),
-        TimeAxis::None => "none".to_owned(),
-    }
+/// A packet definition in our own form.
+fn import(args: &ImportArgs) -> anyhow::Result<()> {
+    let packets = definitions::packets(&args.definition.to_string_lossy())?;
+    let Some(path) = &args.output else {
+        return output::text(packets.text.trim_end());
+    };
+    let mut file = std::fs::File::create_new(path)
+        .with_context(|| format!("cannot create {}", path.display()))?;
+    file.write_all(packets.text.as_bytes())
+        .with_context(|| format!("cannot write {}", path.display()))
 }

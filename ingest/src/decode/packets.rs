@@ -18,7 +18,7 @@ use std::io::{Cursor, Read};
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, BinaryBuilder, BooleanArray, Int16Array, Int32Array, Int64Array,
+    Array, ArrayRef, BinaryArray, BinaryBuilder, BooleanArray, Int16Array, Int32Array, Int64Array,
     RecordBatch,
 };
 use arrow::datatypes::SchemaRef;
@@ -29,14 +29,16 @@ use downlake_lake::{Error, Result};
 
 use super::batch::unreadable;
 use super::{
-    Access, DecodeOptions, Decoded, Decoder, Format, Framing, InferOptions, Input, RawRecord,
-    Records, Reject,
+    Access, DecodeOptions, Decoded, Decoder, Format, Framing, InferOptions, Input, Missing,
+    RawRecord, Records, Reject,
 };
 use crate::frames::{FoundLink, Link, SEARCH_BYTES, find_link, has_markers};
 use crate::infer::Inferred;
-use crate::packet::feed::{Chunk, Entry, Feed, FrameGap, Hole, PacketFile};
+use crate::packet::feed::{Chunk, Entry, Feed, PacketFile};
 use crate::packet::frame_feed::FrameFeed;
 use crate::packet::header::PrimaryHeader;
+use crate::packet::losses::Losses;
+use crate::packet::source::{hole, nothing};
 
 /// The stream of packets whose contents nothing describes.
 pub const STREAM: &str = "packets";
@@ -46,6 +48,7 @@ pub(super) static PACKETS: Format = Format {
     name: "ccsds",
     extensions: &["ccsds", "pkts", "pds", "tlm"],
     about: "space packets, one behind the other",
+    stream: Some(STREAM),
     access: Access::Sequential,
     sniff: sniff::looks_like_packets,
     infer: |_, options| inferred(PACKETS.name.to_owned(), options),
@@ -60,6 +63,7 @@ pub(super) static FRAMES: Format = Format {
     name: "cadu",
     extensions: &["cadu"],
     about: "transfer frames; a link by name (jpss), by parameters (aos(frame_length = 892)), or found by its markers",
+    stream: Some(STREAM),
     access: Access::Sequential,
     sniff: has_markers,
     infer: infer_frames,
@@ -70,6 +74,20 @@ pub(super) static FRAMES: Format = Format {
         Ok(Box::new(rows))
     },
 };
+
+/// The format of frames.
+pub(crate) fn frames() -> &'static Format {
+    &FRAMES
+}
+
+/// How refused packets are read again.
+pub(crate) fn framing() -> Framing {
+    Framing {
+        format: PACKETS.name,
+        delimiter: None,
+        header: None,
+    }
+}
 
 /// Whether a format's name says a link: a preset, or a kind of frame with its
 /// parameters.
@@ -208,7 +226,8 @@ pub struct PacketRows {
     schema: SchemaRef,
     fillings: Vec<Filling>,
     options: DecodeOptions,
-    frame_gaps: Vec<FrameGap>,
+    /// None, once all was told.
+    losses: Option<Losses>,
     notices: Vec<String>,
 }
 
@@ -231,18 +250,13 @@ impl PacketRows {
             schema: definition.decoded_schema(),
             fillings: fillings.collect::<Result<_>>()?,
             options: options.clone(),
-            frame_gaps: Vec::new(),
+            losses: Some(Losses::default()),
             notices: Vec::new(),
         })
     }
 
-    /// The losses of frames in what was decoded since the last call.
-    pub fn take_frame_gaps(&mut self) -> Vec<FrameGap> {
-        std::mem::take(&mut self.frame_gaps)
-    }
-
     /// Fills the chunk, and hands out what of it is no packet.
-    fn refill(&mut self) -> Vec<Reject> {
+    fn refill(&mut self) -> (Vec<Reject>, Missing) {
         self.chunk.clear();
         self.next = 0;
         if self.failed.is_none()
@@ -250,7 +264,10 @@ impl PacketRows {
         {
             self.failed = Some(unreadable(&self.options.source, error));
         }
-        self.frame_gaps.append(&mut self.chunk.frame_gaps);
+        let missing = match &mut self.losses {
+            Some(losses) => losses.note(&mut self.chunk),
+            None => Missing::default(),
+        };
         let refused = std::mem::take(&mut self.chunk.refused);
         let refused = refused.into_iter().map(|(entry, refusal)| Reject {
             record: self.record(&entry),
@@ -258,9 +275,9 @@ impl PacketRows {
             detail: refusal.detail,
         });
         let mut rejects: Vec<_> = refused.collect();
-        rejects.extend(self.chunk.holes.drain(..).map(reject));
+        rejects.extend(self.chunk.holes.drain(..).map(hole));
         rejects.sort_by_key(|reject| reject.record.byte_offset);
-        rejects
+        (rejects, missing)
     }
 
     fn record(&self, entry: &Entry) -> RawRecord {
@@ -291,6 +308,25 @@ impl PacketRows {
         (taken, idle)
     }
 
+    /// What shows once all packets were seen.
+    fn end(&mut self) -> Result<Option<Decoded>> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        let Some(losses) = self.losses.take() else {
+            return Ok(None);
+        };
+        let (gaps, notices) = losses.finish(|_| Some(0));
+        Ok(Some(Decoded {
+            missing: Missing {
+                gaps,
+                ..Missing::default()
+            },
+            notices,
+            ..nothing()
+        }))
+    }
+
     fn batch(&self, entries: &[Entry], raw: &BinaryArray) -> Result<RecordBatch> {
         let columns = self.fillings.iter();
         let columns = columns.map(|filling| column(*filling, &self.chunk, entries, raw));
@@ -300,33 +336,33 @@ impl PacketRows {
 
 impl Decoder for PacketRows {
     fn next(&mut self) -> Result<Option<Decoded>> {
-        let mut rejects = Vec::new();
         if self.next == self.chunk.packets.len() {
-            rejects = self.refill();
+            let (rejects, missing) = self.refill();
+            if !rejects.is_empty() || !missing.gaps.is_empty() || !self.notices.is_empty() {
+                return Ok(Some(Decoded {
+                    rejects,
+                    missing,
+                    notices: std::mem::take(&mut self.notices),
+                    ..nothing()
+                }));
+            }
         }
         let (entries, skipped) = self.take_packets();
-        if entries.is_empty() && rejects.is_empty() && skipped == 0 && self.notices.is_empty() {
-            return match self.failed.take() {
-                Some(error) => Err(error),
-                None => Ok(None),
-            };
+        if entries.is_empty() && skipped == 0 {
+            return self.end();
         }
         let raw = raw(&self.chunk, &entries);
-        Ok(Some(Decoded {
+        let rows = Decoded {
+            stream: Some(0),
             batch: self.batch(&entries, &raw)?,
             origins: Box::new(PacketRecords { entries, raw }),
-            rejects,
-            skipped,
-            notices: std::mem::take(&mut self.notices),
-        }))
+            ..nothing()
+        };
+        Ok(Some(Decoded { skipped, ..rows }))
     }
 
     fn framing(&self) -> Framing {
-        Framing {
-            format: PACKETS.name,
-            delimiter: None,
-            header: None,
-        }
+        framing()
     }
 }
 
@@ -344,19 +380,6 @@ impl Records for PacketRecords {
             packet_index: Some(self.entries[row].index),
             raw: Bytes::copy_from_slice(self.raw.value(row)),
         }
-    }
-}
-
-fn reject(hole: Hole) -> Reject {
-    Reject {
-        record: RawRecord {
-            byte_offset: Some(hole.offset),
-            line: None,
-            packet_index: None,
-            raw: Bytes::from(hole.head),
-        },
-        reason: hole.reason,
-        detail: hole.detail,
     }
 }
 

@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use csv_core::{ReadRecordResult, Reader};
 use downlake_lake::{Error, Result};
 
+use super::check::Surveyed;
 use super::model::{
     ByteOrder, Charset, Comparison, Condition, Container, Encoding, Ending, Entry, Extent, Item,
     Label, Location, Meaning, Operator, PacketDefinition, Parameter, Place, Scalar, Shape, Sign,
@@ -49,12 +50,41 @@ const COLUMNS: &[&str] = &[
     "calibration",
 ];
 
+/// Whether the first line is a header of such a file.
+pub fn has_header(bytes: &[u8]) -> bool {
+    let line = bytes
+        .split(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default();
+    let columns: Vec<&[u8]> = line.split(|byte| *byte == b',').map(trimmed).collect();
+    ["name", "data_type", "bit_length"]
+        .iter()
+        .all(|needed| columns.contains(&needed.as_bytes()))
+}
+
+/// Without blanks and quotes.
+fn trimmed(field: &[u8]) -> &[u8] {
+    let field = field.trim_ascii();
+    let inner = field
+        .strip_prefix(b"\"")
+        .and_then(|f| f.strip_suffix(b"\""));
+    inner.unwrap_or(field)
+}
+
 /// Reads a definition; `name` names its container. Without `apid` it is for
 /// the one APID that the first packet has.
 ///
 /// # Errors
 /// Invalid, with file and line.
 pub fn read(bytes: &[u8], file: &str, name: &str, apid: Option<u16>) -> Result<PacketDefinition> {
+    survey(bytes, file, name, apid)?.accept()
+}
+
+/// Reads as much of a definition as can be read.
+///
+/// # Errors
+/// Invalid, with file and line: the file has another form.
+pub fn survey(bytes: &[u8], file: &str, name: &str, apid: Option<u16>) -> Result<Surveyed> {
     let rows = rows(bytes, file)?;
     let first = rows.first().map(|row| row.place.clone());
     let Some(place) = first else {
@@ -68,8 +98,12 @@ pub fn read(bytes: &[u8], file: &str, name: &str, apid: Option<u16>) -> Result<P
         .iter()
         .map(|(name, bits)| header_parameter(name, *bits, &place))
         .collect();
+    let mut refusals = Vec::new();
     for row in &rows {
-        parameters.push(row.parameter()?);
+        match row.parameter() {
+            Ok(parameter) => parameters.push(parameter),
+            Err(error) => refusals.push(error),
+        }
     }
     let header = HEADER
         .iter()
@@ -101,8 +135,7 @@ pub fn read(bytes: &[u8], file: &str, name: &str, apid: Option<u16>) -> Result<P
         containers: vec![root, fields],
         notices: Vec::new(),
     };
-    definition.check()?;
-    Ok(definition)
+    Ok(Surveyed::new(definition, refusals))
 }
 
 fn is_apid(apid: u16) -> Condition {

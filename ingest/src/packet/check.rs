@@ -94,39 +94,97 @@ impl<'a> Index<'a> {
     }
 }
 
+/// A definition as far as it could be read, and why it cannot be used.
+#[derive(Debug)]
+pub struct Surveyed {
+    /// The definition; without what was refused.
+    pub definition: PacketDefinition,
+    /// What is refused, in the order of the source; empty if it can be used.
+    pub refusals: Vec<Error>,
+}
+
+impl Surveyed {
+    /// A definition with what was refused of it while it was read, or else its
+    /// faults: what was refused is missing, and would be missed again.
+    pub fn new(definition: PacketDefinition, mut refusals: Vec<Error>) -> Surveyed {
+        if refusals.is_empty() {
+            refusals = definition.faults();
+        }
+        Surveyed {
+            definition,
+            refusals,
+        }
+    }
+
+    /// The definition, if nothing of it is refused.
+    ///
+    /// # Errors
+    /// Invalid, with file and line: the first refusal.
+    pub fn accept(self) -> Result<PacketDefinition> {
+        match self.refusals.into_iter().next() {
+            Some(refusal) => Err(refusal),
+            None => Ok(self.definition),
+        }
+    }
+}
+
 impl PacketDefinition {
     /// Refuses a definition that contradicts itself, with file and line.
     ///
     /// # Errors
     /// Invalid, at the first fault.
     pub fn check(&self) -> Result<()> {
-        let index = Index::new(self)?;
-        for parameter in &self.parameters {
-            check_shape(&parameter.shape, 0)
-                .and_then(|()| check_extents(&parameter.shape, &index, &parameter.place))
-                .map_err(|why| {
-                    let name = &parameter.name;
-                    parameter.place.refuse(format!("parameter {name:?} {why}"))
-                })?;
-        }
-        for container in &self.containers {
-            check_container(container, &index)?;
-        }
-        let mut proven = HashSet::new();
-        for container in &self.containers {
-            check_inclusion(container, &index, &mut Vec::new(), &mut proven)?;
-        }
-        self.check_root(&index)
+        self.faults().into_iter().next().map_or(Ok(()), Err)
     }
 
-    fn check_root(&self, index: &Index) -> Result<()> {
+    /// All that contradicts itself; where a name stands twice, only that.
+    pub fn faults(&self) -> Vec<Error> {
+        let faults = self.faults_but_root();
+        match faults.is_empty() {
+            true => self.check_root().err().into_iter().collect(),
+            false => faults,
+        }
+    }
+
+    /// The same without a look at which container is the root.
+    pub(super) fn faults_but_root(&self) -> Vec<Error> {
+        let index = match Index::new(self) {
+            Ok(index) => index,
+            Err(error) => return vec![error],
+        };
+        let mut faults = Vec::new();
+        for parameter in &self.parameters {
+            let checked = check_shape(&parameter.shape, 0)
+                .and_then(|()| check_extents(&parameter.shape, &index, &parameter.place));
+            let refuse = |why: String| {
+                let name = &parameter.name;
+                parameter.place.refuse(format!("parameter {name:?} {why}"))
+            };
+            faults.extend(checked.map_err(refuse).err());
+        }
+        for container in &self.containers {
+            faults.extend(check_container(container, &index).err());
+        }
+        let mut proven = HashSet::new();
+        let mut circles = self
+            .containers
+            .iter()
+            .map(|container| check_inclusion(container, &index, &mut Vec::new(), &mut proven));
+        // Every container of a circle would say it, and so would those around.
+        if faults.is_empty() {
+            faults.extend(circles.find_map(Result::err));
+        }
+        faults
+    }
+
+    fn check_root(&self) -> Result<()> {
         let Some(first) = self.containers.first() else {
             return Err(Error::invalid(format!(
                 "packet definition {:?} has no container: nothing says what packets hold",
                 self.name
             )));
         };
-        let root = index.container(&self.root, &first.place)?;
+        let root = Index::new(self)?.container(&self.root, &first.place)?;
         match &root.base {
             None => Ok(()),
             Some(base) => Err(root.place.refuse(format!(

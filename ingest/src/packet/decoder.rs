@@ -1,7 +1,7 @@
 //! Packets to the rows of their streams.
 //!
-//! Promises: of the packets handed over, each is a row of exactly one stream
-//! or refused with a reason. Refuses packets that no container more specific
+//! Promises: of the packets of a chunk, each is a row of exactly one stream,
+//! or refused with a reason, or idle and counted. Refuses packets that no container more specific
 //! than the root describes (`no-definition`), that two describe
 //! (`ambiguous`), and that are longer or shorter than their container
 //! (`packet-length`); longer ones are kept and reported where that is asked
@@ -13,8 +13,9 @@ use downlake_lake::{Error, Result};
 use crate::decode::reason;
 
 use super::check::{Index, MAX_DEPTH};
+use super::feed::{Chunk, Entry};
 use super::header::PrimaryHeader;
-use super::kernels::{self, Located, Packet};
+use super::kernels::{self, Located};
 use super::locate::{Found, LongerPackets, Refusal, locate};
 use super::model::{Container, PacketDefinition};
 use super::plan::{Plan, Spot, Test};
@@ -45,18 +46,32 @@ struct Node {
     heirs: Vec<(Option<Test>, usize)>,
 }
 
-/// The rows of one stream, and the packets that are none.
+/// What became of the packets of a chunk. Numbers of packets are those of
+/// [`Chunk::packets`].
+#[derive(Debug, Default)]
+pub struct DecodedChunk {
+    /// The rows of each stream that any of the packets is of, by its number.
+    pub rows: Vec<StreamRows>,
+    /// The packets that no stream takes, in order, with the reason.
+    pub unclaimed: Vec<(usize, Refusal)>,
+    /// How many packets are idle.
+    pub idle: u64,
+}
+
+/// The rows of one stream, and those of its packets that are none.
 #[derive(Debug)]
-pub struct Rows {
+pub struct StreamRows {
+    /// The stream, by number.
+    pub stream: usize,
     /// The rows, in the order of the packets that were kept.
     pub batch: RecordBatch,
-    /// Which of the packets handed over are rows, in order.
-    pub kept: Vec<usize>,
+    /// Which packets of the chunk the rows are, in order.
+    pub kept: Vec<u32>,
     /// The packets among them that go on beyond their container, with the
     /// bits that were not decoded.
-    pub undecoded: Vec<(usize, u32)>,
+    pub undecoded: Vec<(u32, u32)>,
     /// The others, with the reason.
-    pub refused: Vec<(usize, Refusal)>,
+    pub refused: Vec<(u32, Refusal)>,
 }
 
 impl PacketDecoder {
@@ -103,11 +118,42 @@ impl PacketDecoder {
         &self.streams
     }
 
-    /// The stream of a packet, by number.
+    /// The same, to say more about their tables; what columns hold stays.
+    pub(super) fn streams_mut(&mut self) -> &mut [Stream] {
+        &mut self.streams
+    }
+
+    /// Decodes the packets of a chunk.
     ///
     /// # Errors
-    /// No stream takes the packet.
-    pub fn resolve(&mut self, packet: &[u8]) -> Result<usize, Refusal> {
+    /// Limit, if the chunk has more than [`MAX_BATCH_BYTES`]; refused packets
+    /// are no error.
+    pub fn decode_chunk(&mut self, chunk: &Chunk) -> Result<DecodedChunk> {
+        if chunk.bytes.len() > MAX_BATCH_BYTES {
+            return Err(Error::limit(format!(
+                "{} bytes of packets are too many for one batch: {MAX_BATCH_BYTES} at most",
+                chunk.bytes.len()
+            )));
+        }
+        let mut decoded = DecodedChunk::default();
+        let mut members: Vec<Vec<u32>> = vec![Vec::new(); self.streams.len()];
+        for (at, entry) in (0u32..).zip(&chunk.packets) {
+            match self.resolve(entry, chunk.packet(entry).bytes) {
+                Ok(None) => decoded.idle += 1,
+                Ok(Some(stream)) => members[stream].push(at),
+                Err(refusal) => decoded.unclaimed.push((at as usize, refusal)),
+            }
+        }
+        for (stream, members) in members.into_iter().enumerate() {
+            if !members.is_empty() {
+                decoded.rows.push(self.decode(stream, chunk, &members)?);
+            }
+        }
+        Ok(decoded)
+    }
+
+    /// The stream of a packet, by number; `None` if it is idle.
+    fn resolve(&mut self, entry: &Entry, packet: &[u8]) -> Result<Option<usize>, Refusal> {
         let Some(header) = PrimaryHeader::read(packet) else {
             return Err(Refusal::new(
                 reason::PACKET_LENGTH,
@@ -117,7 +163,10 @@ impl PacketDecoder {
                 ),
             ));
         };
-        if header.packet_bytes() != packet.len() {
+        if header.is_idle() {
+            return Ok(None);
+        }
+        if !entry.is_joined && header.packet_bytes() != packet.len() {
             return Err(Refusal::new(
                 reason::PACKET_LENGTH,
                 format!(
@@ -138,30 +187,21 @@ impl PacketDecoder {
                 ),
             ));
         }
-        self.descend(0, packet, header.apid)
+        self.descend(0, packet, header.apid).map(Some)
     }
 
     /// Decodes packets of one stream.
-    ///
-    /// # Errors
-    /// Limit, if the packets are more than [`MAX_BATCH_BYTES`] together;
-    /// refused packets are no error.
-    pub fn decode(&self, stream: usize, packets: &[Packet]) -> Result<Rows> {
-        let bytes: usize = packets.iter().map(|packet| packet.bytes.len()).sum();
-        if bytes > MAX_BATCH_BYTES {
-            return Err(Error::limit(format!(
-                "{bytes} bytes of packets are too many for one batch: {MAX_BATCH_BYTES} at most"
-            )));
-        }
+    fn decode(&self, stream: usize, chunk: &Chunk, members: &[u32]) -> Result<StreamRows> {
         let node = self.nodes.iter().find(|node| node.stream == Some(stream));
         let plan = &node.ok_or_else(|| Error::internal("no such stream"))?.plan;
         let mut located = Located::default();
         let (mut kept, mut undecoded, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         let mut found = vec![Found::ABSENT; plan.slots];
-        for (at, packet) in packets.iter().enumerate() {
+        for &at in members {
+            let packet = chunk.packet(&chunk.packets[at as usize]);
             match locate(plan, packet.bytes, self.longer, &mut found) {
                 Ok(rest) => {
-                    located.packets.push(*packet);
+                    located.packets.push(packet);
                     located.found.extend_from_slice(&found);
                     kept.push(at);
                     if rest > 0 {
@@ -171,7 +211,8 @@ impl PacketDecoder {
                 Err(refusal) => refused.push((at, refusal)),
             }
         }
-        Ok(Rows {
+        Ok(StreamRows {
+            stream,
             batch: kernels::decode(plan, &self.streams[stream], &located)?,
             kept,
             undecoded,
@@ -213,19 +254,11 @@ impl PacketDecoder {
     }
 
     fn check_streams(&self, definition: &str) -> Result<()> {
-        if self.streams.is_empty() {
-            return Err(Error::invalid(format!(
+        match self.streams.is_empty() {
+            true => Err(Error::invalid(format!(
                 "packet definition {definition:?} describes no packets: all its containers are abstract"
-            )));
-        }
-        let mut names: Vec<_> = self.streams.iter().map(|s| &s.definition.stream).collect();
-        names.sort_unstable();
-        match names.windows(2).find(|two| two[0] == two[1]) {
-            Some(two) => Err(Error::invalid(format!(
-                "two containers of packet definition {definition:?} make the table {:?}: rename one",
-                two[0]
             ))),
-            None => Ok(()),
+            false => Ok(()),
         }
     }
 }

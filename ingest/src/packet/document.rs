@@ -39,7 +39,9 @@ use downlake_lake::schema::{TimeCode, TimeScale};
 use downlake_lake::{Error, Result};
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
+use toml::de::DeTable;
 
+use super::check::Surveyed;
 use super::model::{
     ByteOrder, Charset, Clock, Comparison, Condition, Container, Encoding, Ending, Entry, Extent,
     Item, Label, Location, Meaning, Member, OPERATORS, PacketDefinition, Parameter, Place, Scalar,
@@ -64,20 +66,35 @@ const CODES: &[(&str, TimeCode)] = &[
     ("nanos", TimeCode::Nanos),
 ];
 
+/// The keys at the top of a definition.
+pub const KEYS: &[&str] = &[
+    "packets",
+    "description",
+    "root",
+    "one_apid",
+    "parameter",
+    "container",
+];
+
 /// Reads a definition.
 ///
 /// # Errors
 /// Invalid, with file and line.
 pub fn read(text: &str, file: &str) -> Result<PacketDefinition> {
-    let lines = Lines {
-        text,
-        file: file.into(),
-    };
-    let document: Document<Spanned<Value>, Spanned<ContainerTable>> = toml::from_str(text)
-        .map_err(|error| {
-            let at = error.span().map_or(0, |span| span.start);
-            lines.place(at).refuse(error.message())
-        })?;
+    let lines = Lines::of(text, file);
+    let tree = DeTable::parse(text).map_err(|error| lines.refuse(&error))?;
+    survey(tree, text, file)?.accept()
+}
+
+/// Reads as much of a definition as can be read, from the tree of its text.
+///
+/// # Errors
+/// Invalid, with file and line: a key or a value has no meaning here.
+pub fn survey(tree: Spanned<DeTable<'_>>, text: &str, file: &str) -> Result<Surveyed> {
+    let lines = Lines::of(text, file);
+    let document = Document::deserialize(toml::de::Deserializer::from(tree));
+    let document: Document<Spanned<Value>, Spanned<ContainerTable>> =
+        document.map_err(|error| lines.refuse(&error))?;
     let parameter = |entry: Spanned<Value>| {
         let place = lines.place(entry.span().start);
         let value = entry.into_inner();
@@ -100,37 +117,55 @@ pub fn read(text: &str, file: &str) -> Result<PacketDefinition> {
             .container(place.clone())
             .map_err(|why| place.refuse(format!("container {name:?}: {why}")))
     };
+    let mut refusals = Vec::new();
     let parameters = document.parameter.into_iter().map(parameter);
+    let parameters = read_or_refused(parameters, &mut refusals);
     let containers = document.container.into_iter().map(container);
     let definition = PacketDefinition {
         name: document.packets,
         description: document.description,
         root: document.root,
         one_apid: document.one_apid,
-        parameters: parameters.collect::<Result<_>>()?,
-        containers: containers.collect::<Result<_>>()?,
+        parameters,
+        containers: read_or_refused(containers, &mut refusals),
         notices: Vec::new(),
     };
-    definition.check()?;
-    Ok(definition)
+    Ok(Surveyed::new(definition, refusals))
+}
+
+fn read_or_refused<T>(all: impl Iterator<Item = Result<T>>, refusals: &mut Vec<Error>) -> Vec<T> {
+    all.filter_map(|one| one.map_err(|error| refusals.push(error)).ok())
+        .collect()
 }
 
 /// Writes a definition.
 ///
 /// # Errors
-/// Invalid, if a condition compares with a number that TOML cannot say.
+/// Internal; every definition has a text.
 pub fn write(definition: &PacketDefinition) -> Result<String> {
-    let containers = definition.containers.iter().map(ContainerTable::of);
-    let document = Document {
-        packets: definition.name.clone(),
-        description: definition.description.clone(),
-        root: definition.root.clone(),
+    write_with(definition, "")
+}
+
+/// Writes a definition with more pairs among those at its top.
+pub(super) fn write_with(definition: &PacketDefinition, pairs: &str) -> Result<String> {
+    let head = toml::to_string(&Head {
+        packets: &definition.name,
+        description: definition.description.as_deref(),
+        root: &definition.root,
         one_apid: definition.one_apid,
+    });
+    let body = toml::to_string(&Body {
         parameter: definition.parameters.iter().map(Value::of).collect(),
-        container: containers.collect::<Result<Vec<_>>>()?,
+        container: definition
+            .containers
+            .iter()
+            .map(ContainerTable::of)
+            .collect(),
+    });
+    let text = |part: std::result::Result<String, toml::ser::Error>| {
+        part.map_err(|error| Error::internal(format!("a packet definition is no TOML: {error}")))
     };
-    toml::to_string(&document)
-        .map_err(|error| Error::internal(format!("a packet definition is no TOML: {error}")))
+    Ok(format!("{}{pairs}\n{}", text(head)?, text(body)?))
 }
 
 /// Places by byte offset.
@@ -139,7 +174,19 @@ struct Lines<'a> {
     file: Arc<str>,
 }
 
-impl Lines<'_> {
+impl<'a> Lines<'a> {
+    fn of(text: &'a str, file: &str) -> Lines<'a> {
+        Lines {
+            text,
+            file: file.into(),
+        }
+    }
+
+    fn refuse(&self, error: &toml::de::Error) -> Error {
+        let at = error.span().map_or(0, |span| span.start);
+        self.place(at).refuse(error.message())
+    }
+
     fn place(&self, at: usize) -> Place {
         let before = self.text.as_bytes().get(..at).unwrap_or_default();
         let lines = memchr::memchr_iter(b'\n', before).count() + 1;
@@ -150,15 +197,31 @@ impl Lines<'_> {
     }
 }
 
-#[derive(Serialize, Deserialize)]
+/// What is written before the first table; a key behind one would be its own.
+#[derive(Serialize)]
+struct Head<'a> {
+    packets: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+    root: &'a str,
+    #[serde(skip_serializing_if = "is_false")]
+    one_apid: bool,
+}
+
+#[derive(Serialize)]
+struct Body {
+    parameter: Vec<Value>,
+    container: Vec<ContainerTable>,
+}
+
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 #[serde(bound(deserialize = "P: Deserialize<'de>, C: Deserialize<'de>"))]
 struct Document<P, C> {
     packets: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
     root: String,
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default)]
     one_apid: bool,
     #[serde(default = "Vec::new")]
     parameter: Vec<P>,
@@ -267,11 +330,19 @@ struct ConditionTable {
     #[serde(skip_serializing_if = "Option::is_none")]
     is: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    value: Option<i64>,
+    value: Option<Whole>,
     #[serde(skip_serializing_if = "Option::is_none")]
     all: Option<Vec<ConditionTable>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     any: Option<Vec<ConditionTable>>,
+}
+
+/// A number; as text where it is beyond those of TOML.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Whole {
+    Number(i64),
+    Digits(String),
 }
 
 type Read<T> = std::result::Result<T, String>;
@@ -581,20 +652,15 @@ impl ContainerTable {
         })
     }
 
-    fn of(container: &Container) -> Result<ContainerTable> {
-        let entries = container.entries.iter().map(EntryTable::of);
-        Ok(ContainerTable {
+    fn of(container: &Container) -> ContainerTable {
+        ContainerTable {
             name: container.name.clone(),
             description: container.description.clone(),
             base: container.base.clone(),
             is_abstract: container.is_abstract,
-            entries: entries.collect::<Result<_>>()?,
-            when: container
-                .when
-                .as_ref()
-                .map(ConditionTable::of)
-                .transpose()?,
-        })
+            entries: container.entries.iter().map(EntryTable::of).collect(),
+            when: container.when.as_ref().map(ConditionTable::of),
+        }
     }
 }
 
@@ -618,9 +684,9 @@ impl EntryTable {
         })
     }
 
-    fn of(entry: &Entry) -> Result<EntryTable> {
+    fn of(entry: &Entry) -> EntryTable {
         let mut table = EntryTable {
-            when: entry.when.as_ref().map(ConditionTable::of).transpose()?,
+            when: entry.when.as_ref().map(ConditionTable::of),
             ..EntryTable::default()
         };
         match &entry.item {
@@ -632,7 +698,7 @@ impl EntryTable {
             Location::AfterPrevious(bits) => table.after = Some(bits),
             Location::FromStart(bits) => table.at = Some(bits),
         }
-        Ok(table)
+        table
     }
 }
 
@@ -647,7 +713,7 @@ impl ConditionTable {
                 Ok(Condition::Compare(Comparison {
                     parameter,
                     operator: lookup(&is, OPERATORS)?,
-                    value: value.into(),
+                    value: value.number()?,
                 }))
             }
             (None, None, None, Some(all), None) => Ok(Condition::All(parts(all)?)),
@@ -656,27 +722,36 @@ impl ConditionTable {
         }
     }
 
-    fn of(condition: &Condition) -> Result<ConditionTable> {
-        let parts = |parts: &[Condition]| {
-            let parts = parts.iter().map(ConditionTable::of);
-            parts.collect::<Result<Vec<_>>>().map(Some)
-        };
+    fn of(condition: &Condition) -> ConditionTable {
+        let parts = |parts: &[Condition]| Some(parts.iter().map(ConditionTable::of).collect());
         let mut table = ConditionTable::default();
         match condition {
-            Condition::All(all) => table.all = parts(all)?,
-            Condition::Any(any) => table.any = parts(any)?,
+            Condition::All(all) => table.all = parts(all),
+            Condition::Any(any) => table.any = parts(any),
             Condition::Compare(comparison) => {
-                let value = i64::try_from(comparison.value).map_err(|_| {
-                    Error::invalid(format!(
-                        "a condition compares {:?} with {}, which TOML cannot say",
-                        comparison.parameter, comparison.value
-                    ))
-                })?;
                 table.parameter = Some(comparison.parameter.clone());
                 table.is = Some(spelling(&comparison.operator, OPERATORS));
-                table.value = Some(value);
+                table.value = Some(Whole::of(comparison.value));
             }
         }
-        Ok(table)
+        table
+    }
+}
+
+impl Whole {
+    fn of(value: i128) -> Whole {
+        match i64::try_from(value) {
+            Ok(number) => Whole::Number(number),
+            Err(_) => Whole::Digits(value.to_string()),
+        }
+    }
+
+    fn number(self) -> Read<i128> {
+        match self {
+            Whole::Number(number) => Ok(number.into()),
+            Whole::Digits(text) => text
+                .parse()
+                .map_err(|_| format!("value {text:?} is no whole number")),
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! A file of packets and a stream of frames end here as the same thing:
 //! chunks. Promises: every packet, and every byte that gave no packet, is in
 //! exactly one chunk, in the order of the source; a chunk ends soon after
-//! [`CHUNK_BYTES`] of packets and of what is kept of holes, and no packet is
+//! its target, [`CHUNK_BYTES`] as a rule, of packets and of what is kept of holes, and no packet is
 //! split over two.
 
 use std::io::{self, Read};
@@ -19,7 +19,7 @@ use super::walk::{PacketWalker, Piece};
 pub const CHUNK_BYTES: usize = 4 << 20;
 
 /// Packets of a source, and what of it is none.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Chunk {
     /// The bytes that [`Entry`] points into.
     pub bytes: Vec<u8>,
@@ -33,6 +33,14 @@ pub struct Chunk {
     pub frame_gaps: Vec<FrameGap>,
     /// Bytes that are kept of holes and gaps.
     held: usize,
+    /// Bytes after which it is full.
+    target: usize,
+}
+
+impl Default for Chunk {
+    fn default() -> Chunk {
+        Chunk::with_target(CHUNK_BYTES)
+    }
 }
 
 /// One packet of a chunk.
@@ -98,6 +106,19 @@ pub trait Feed: Send {
 }
 
 impl Chunk {
+    /// One that is full with so many bytes.
+    pub fn with_target(target: usize) -> Chunk {
+        Chunk {
+            bytes: Vec::new(),
+            packets: Vec::new(),
+            refused: Vec::new(),
+            holes: Vec::new(),
+            frame_gaps: Vec::new(),
+            held: 0,
+            target,
+        }
+    }
+
     /// Empties it, for the next packets.
     pub fn clear(&mut self) {
         self.bytes.clear();
@@ -110,7 +131,7 @@ impl Chunk {
 
     /// Whether it has all that a chunk should hold, whatever that is.
     pub(super) fn is_full(&self) -> bool {
-        self.bytes.len() + self.held >= CHUNK_BYTES
+        self.bytes.len() + self.held >= self.target
     }
 
     /// Counts bytes that are kept beside those of packets.

@@ -12,7 +12,7 @@
 //!
 //! Promises: no two columns share a name; a value has one column that holds
 //! every value of its encoding. Refuses to guess an axis: rows are ordered by
-//! their place in the source unit, and what looks like a clock is a notice.
+//! their place in the source unit, and what looks like a clock is a hint.
 
 use std::sync::Arc;
 
@@ -23,8 +23,9 @@ use downlake_lake::schema::names::{
 use downlake_lake::schema::{Column, ColumnType, Definition, Evolution, Origin, TimeAxis};
 use downlake_lake::{Error, Result};
 
-use super::model::{Encoding, Label, Meaning, Scalar, Sign};
+use super::model::{Encoding, Label, Meaning, Place, Scalar, Sign};
 use super::plan::{Field as PlanField, Plan, Spot};
+use super::schema::table_name;
 
 /// Columns of the primary header, in the order of the table.
 pub const HEADER_COLUMNS: [&str; 3] = ["apid", "seq_flags", "seq_count"];
@@ -55,9 +56,50 @@ pub struct Stream {
     pub definition: Definition,
     /// What each of its columns holds, in order.
     pub fillings: Vec<Filling>,
-    /// What a person should know: parameters that stand there again, and what
-    /// looks like a clock.
+    /// The container that it is of.
+    pub container: String,
+    /// Where that is defined.
+    pub place: Place,
+    /// What a person should know: parameters that stand there again.
     pub notices: Vec<String>,
+    /// What looks like a clock, and could be the axis.
+    pub clocks: Vec<ClockHint>,
+}
+
+/// Columns that look like a clock. Whether they are is for a person to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClockHint {
+    /// The parameters.
+    pub parameters: Vec<String>,
+    /// The code that would read them.
+    pub code: &'static str,
+    /// What of the clock they do not say, as pairs of the table that a person
+    /// must complete.
+    pub unsaid: &'static [&'static str],
+}
+
+impl ClockHint {
+    /// The `[time]` that makes it the axis.
+    pub fn toml(&self) -> String {
+        let columns: Vec<String> = self.parameters.iter().map(|p| format!("{p:?}")).collect();
+        let mut lines = vec![
+            "[time]".to_owned(),
+            "axis = \"absolute\"".to_owned(),
+            format!("code = {:?}", self.code),
+            format!("columns = [{}]", columns.join(", ")),
+        ];
+        lines.extend(self.unsaid.iter().map(|pair| (*pair).to_owned()));
+        lines.join("\n")
+    }
+
+    /// A sentence for people.
+    pub fn advice(&self, stream: &str) -> String {
+        format!(
+            "{} of stream {stream:?} may be its clock: if so, say it with {}",
+            self.parameters.join(", "),
+            self.toml().replace('\n', "  ")
+        )
+    }
 }
 
 impl Stream {
@@ -66,16 +108,13 @@ impl Stream {
     /// # Errors
     /// Invalid, if two columns would share a name; both are shown.
     pub fn of(plan: &Plan, prefix: Option<&str>) -> Result<Stream> {
-        let name = match prefix {
-            Some(prefix) => format!("{prefix}_{}", plan.container),
-            None => plan.container.clone(),
-        };
         let in_container = |error: Error| {
             let place = &plan.place;
             error.context(format!("{place}: container {:?}", plan.container))
         };
         let (columns, fillings) = columns_of(plan).map_err(in_container)?;
-        let mut definition = Definition::new(names::fold(&name).name, Origin::Given, columns);
+        let mut definition =
+            Definition::new(table_name(&plan.container, prefix), Origin::Given, columns);
         definition.description = plan.description.clone();
         definition.evolution = Evolution::Strict;
         definition.dedup_by = vec!["apid".to_owned(), "seq_count".to_owned()];
@@ -90,7 +129,10 @@ impl Stream {
             format!("{parameter:?} stands again in container {container:?}: this value is {name:?}")
         });
         Ok(Stream {
-            notices: again.chain(clocks(&definition)).collect(),
+            notices: again.collect(),
+            clocks: clocks(&definition.columns),
+            container: plan.container.clone(),
+            place: plan.place.clone(),
             definition,
             fillings,
         })
@@ -252,40 +294,55 @@ fn enumeration(meaning: &Meaning) -> Vec<(i64, String)> {
     labels.iter().flat_map(spread).collect()
 }
 
-/// What could be the axis, with the lines that make it one.
-fn clocks(definition: &Definition) -> impl Iterator<Item = String> + '_ {
-    let instants = definition
-        .columns
-        .iter()
-        .filter(|c| c.kind == ColumnType::Timestamp);
-    let declared = instants.map(move |column| {
-        format!(
-            "{:?} of stream {:?} is a time: to order rows by it, add [time] axis = \"absolute\", code = \"iso\", columns = [{:?}]",
-            column.source, definition.stream, column.name
-        )
-    });
-    declared.chain(cds_clock(definition))
+/// What could be the axis.
+fn clocks(columns: &[Column]) -> Vec<ClockHint> {
+    let hint = |columns: &[&Column], code, unsaid| ClockHint {
+        parameters: columns.iter().map(|c| c.source.clone()).collect(),
+        code,
+        unsaid,
+    };
+    let instants = columns.iter().filter(|c| c.kind == ColumnType::Timestamp);
+    let mut found: Vec<ClockHint> = instants.map(|c| hint(&[c], "iso", &[])).collect();
+    let three = columns.windows(3).find(|three| is_day_clock(three));
+    found.extend(three.map(|three| hint(&three.iter().collect::<Vec<_>>(), "cds", &[])));
+    if found.is_empty() {
+        found.extend(counting_clock(columns).map(|columns| match columns.len() {
+            1 => hint(&columns, "seconds", &[EPOCH]),
+            _ => hint(&columns, "cuc", &["fraction_bits = ...", EPOCH]),
+        }));
+    }
+    found
 }
 
-/// Days, milliseconds and microseconds behind one another right after the
-/// header, as CCSDS 301.0-B segments a day.
-fn cds_clock(definition: &Definition) -> Option<String> {
-    let is = |column: &Column, kind: &ColumnType, unit: &str| {
-        column.kind == *kind && column.unit.as_deref() == Some(unit)
+const EPOCH: &str = "epoch = \"...\"";
+
+/// Days, milliseconds and microseconds behind one another, as CCSDS 301.0-B
+/// segments a day.
+fn is_day_clock(three: &[Column]) -> bool {
+    let is = |column: &Column, kind: &ColumnType, units: [&str; 2]| {
+        let unit = column.unit.as_deref();
+        column.kind == *kind && unit.is_some_and(|unit| units.contains(&unit))
     };
-    let three = definition.columns.windows(3).find(|three| {
-        is(&three[0], &ColumnType::U16, "day")
-            && is(&three[1], &ColumnType::U32, "ms")
-            && is(&three[2], &ColumnType::U16, "us")
-    })?;
-    Some(format!(
-        "{:?}, {:?}, {:?} of stream {:?} look like a CCSDS day clock: if they are, add [time] axis = \"absolute\", code = \"cds\", columns = [{:?}, {:?}, {:?}]",
-        three[0].source,
-        three[1].source,
-        three[2].source,
-        definition.stream,
-        three[0].name,
-        three[1].name,
-        three[2].name
-    ))
+    is(&three[0], &ColumnType::U16, ["day", "days"])
+        && is(&three[1], &ColumnType::U32, ["ms", "msec"])
+        && is(&three[2], &ColumnType::U16, ["us", "usec"])
+}
+
+/// A count of seconds by its name, and the fraction behind it.
+fn counting_clock(columns: &[Column]) -> Option<Vec<&Column>> {
+    const SECONDS: &[&str] = &[
+        "shcoarse",
+        "coarse",
+        "coarse_time",
+        "met",
+        "sclk",
+        "seconds",
+    ];
+    const FRACTIONS: &[&str] = &["shfine", "fine", "fine_time", "subseconds", "subsec"];
+    let named = |column: &Column, words: &[&str]| {
+        words.contains(&column.name.as_str()) && column.kind.is_whole()
+    };
+    let at = columns.iter().position(|c| named(c, SECONDS))?;
+    let behind = columns.get(at + 1).filter(|c| named(c, FRACTIONS));
+    Some(std::iter::once(&columns[at]).chain(behind).collect())
 }

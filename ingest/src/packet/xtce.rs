@@ -22,12 +22,14 @@ mod element;
 mod systems;
 mod types;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use downlake_lake::{Error, Result};
 
-use super::check::Index;
-use super::model::{PacketDefinition, Parameter, Place, Scalar, Shape};
+use super::check::{Index, Surveyed};
+use super::model::{
+    ByteOrder, Encoding, Meaning, PacketDefinition, Parameter, Place, Scalar, Shape, Sign,
+};
 use element::Element;
 use systems::{Named, Systems};
 
@@ -40,6 +42,14 @@ use systems::{Named, Systems};
 /// Invalid, with file and line, at the first construct that is not
 /// implemented or contradicts another.
 pub fn read(bytes: &[u8], file: &str, root: Option<&str>) -> Result<PacketDefinition> {
+    survey(bytes, file, root)?.accept()
+}
+
+/// Reads as much of a document as can be read.
+///
+/// # Errors
+/// Invalid, with file and line: it is no XTCE document.
+pub fn survey(bytes: &[u8], file: &str, root: Option<&str>) -> Result<Surveyed> {
     let document = element::parse(bytes, file)?;
     if document.name != "SpaceSystem" {
         return Err(document.place.refuse(format!(
@@ -47,11 +57,11 @@ pub fn read(bytes: &[u8], file: &str, root: Option<&str>) -> Result<PacketDefini
             document.name
         )));
     }
-    let mut notices = Notices::default();
-    let systems = Systems::collect(&document, &mut notices)?;
-    let mut parameters = Parameters::read(&systems, &mut notices)?;
-    let containers = containers::read_all(&systems, &mut parameters, &mut notices)?;
-    parameters.note_refused(&mut notices);
+    let mut findings = Findings::default();
+    let systems = Systems::collect(&document, &mut findings)?;
+    let mut parameters = Parameters::read(&systems, &mut findings);
+    let containers = containers::read_all(&systems, &mut parameters, &mut findings);
+    parameters.settle_refused(&mut findings);
     let mut definition = PacketDefinition {
         name: document.need("name")?.to_owned(),
         description: document.description(),
@@ -61,40 +71,61 @@ pub fn read(bytes: &[u8], file: &str, root: Option<&str>) -> Result<PacketDefini
         containers,
         notices: Vec::new(),
     };
-    Index::new(&definition)?;
-    definition.root = containers::root(&definition.containers, root, &document, &mut notices)?;
-    definition.notices = notices.lines();
-    definition.check()?;
-    Ok(definition)
+    let refused = match Index::new(&definition) {
+        Err(twice) => vec![twice],
+        // What stands for the refused leads somewhere, so these are others.
+        Ok(_) if !findings.refusals.is_empty() => definition.faults_but_root(),
+        Ok(_) => {
+            let found = containers::root(&definition.containers, root, &document, &mut findings);
+            definition.root = findings.accept(found).unwrap_or_default();
+            Vec::new()
+        }
+    };
+    definition.notices = findings.lines();
+    let mut refusals = findings.refusals;
+    refusals.extend(refused);
+    Ok(Surveyed::new(definition, refusals))
 }
 
 /// The parameters of a document, and those that cannot be read.
 struct Parameters {
     list: Vec<Parameter>,
     by_name: BTreeMap<String, usize>,
-    refused: BTreeMap<String, Error>,
+    refused: BTreeMap<String, Refused>,
+}
+
+/// A parameter that cannot be read.
+struct Refused {
+    error: Error,
+    is_held: bool,
+    stand_in: Parameter,
 }
 
 impl Parameters {
-    fn read(systems: &Systems, notices: &mut Notices) -> Result<Parameters> {
+    fn read(systems: &Systems, findings: &mut Findings) -> Parameters {
         let mut parameters = Parameters {
             list: Vec::new(),
             by_name: BTreeMap::new(),
             refused: BTreeMap::new(),
         };
         for named in &systems.parameters {
-            match parameter(systems, named, notices) {
+            match parameter(systems, named, findings) {
                 Ok(parameter) => {
                     let at = parameters.list.len();
                     parameters.by_name.insert(parameter.name.clone(), at);
                     parameters.list.push(parameter);
                 }
                 Err(error) => {
-                    parameters.refused.insert(named.name.clone(), error);
+                    let refused = Refused {
+                        error,
+                        is_held: false,
+                        stand_in: stand_in(named),
+                    };
+                    parameters.refused.insert(named.name.clone(), refused);
                 }
             }
         }
-        Ok(parameters)
+        parameters
     }
 
     /// The parameter that a reference in a system means.
@@ -102,34 +133,60 @@ impl Parameters {
         let Some(name) = name else {
             return Err(from.refuse(format!("names {reference:?}, which is no parameter")));
         };
-        if let Some(error) = self.refused.remove(name) {
-            return Err(error);
+        if let Some(refused) = self.refused.get_mut(name) {
+            refused.is_held = true;
+            return Err(Error::new(refused.error.kind(), refused.error.message()));
         }
         let at = self.by_name.get(name).copied();
         let found = at.and_then(|at| self.list.get(at));
         found.ok_or_else(|| from.refuse(format!("names {reference:?}, which is no parameter")))
     }
 
-    fn note_refused(&mut self, notices: &mut Notices) {
-        for (name, error) in std::mem::take(&mut self.refused) {
-            notices.note(format!(
-                "parameter {name:?}, which no container holds, could not be decoded: {error}"
+    /// Those that a container holds are refused, and something stands for them,
+    /// so that they are not missed again; the others are notices.
+    fn settle_refused(&mut self, findings: &mut Findings) {
+        for (name, refused) in std::mem::take(&mut self.refused) {
+            if refused.is_held {
+                self.list.push(refused.stand_in);
+                continue;
+            }
+            findings.note(format!(
+                "parameter {name:?}, which no container holds, could not be decoded: {}",
+                refused.error
             ));
         }
     }
 }
 
-fn parameter(systems: &Systems, named: &Named, notices: &mut Notices) -> Result<Parameter> {
+/// One byte.
+fn stand_in(named: &Named) -> Parameter {
+    Parameter {
+        name: named.name.clone(),
+        description: None,
+        shape: Shape::Scalar(Scalar {
+            unit: None,
+            encoding: Encoding::Integer {
+                bits: 8,
+                sign: Sign::Unsigned,
+                order: ByteOrder::Big,
+            },
+            meaning: Meaning::Plain,
+        }),
+        place: named.element.place.clone(),
+    }
+}
+
+fn parameter(systems: &Systems, named: &Named, findings: &mut Findings) -> Result<Parameter> {
     let element = named.element;
     element.only(
         &["name", "parameterTypeRef", "initialValue"],
         &["ParameterProperties"],
     )?;
     if let Some(properties) = element.child("ParameterProperties")? {
-        notices.pass_over(properties, "it says nothing about bits");
+        findings.pass_over(properties, "it says nothing about bits");
     }
     let reference = element.need("parameterTypeRef")?;
-    let shape = types::shape(systems, &named.system, reference, element, notices, 0)?;
+    let shape = types::shape(systems, &named.system, reference, element, findings, 0)?;
     Ok(Parameter {
         name: named.name.clone(),
         description: element.description(),
@@ -138,14 +195,17 @@ fn parameter(systems: &Systems, named: &Named, notices: &mut Notices) -> Result<
     })
 }
 
-/// What was passed over, each kind once.
+/// What a document has beyond the model: what was passed over, each kind
+/// once, and what is refused, each message once.
 #[derive(Default)]
-struct Notices {
+struct Findings {
     kinds: BTreeMap<String, (Place, u64)>,
     others: Vec<String>,
+    refused: BTreeSet<String>,
+    refusals: Vec<Error>,
 }
 
-impl Notices {
+impl Findings {
     /// An element that changes no value.
     fn pass_over(&mut self, element: &Element, why: &str) {
         let kind = format!("{} is not used: {why}", element.name);
@@ -157,15 +217,26 @@ impl Notices {
         self.others.push(text);
     }
 
-    fn lines(self) -> Vec<String> {
-        let kinds = self
-            .kinds
+    /// What was read; or nothing, and the refusal is kept.
+    fn accept<T>(&mut self, read: Result<T>) -> Option<T> {
+        let error = match read {
+            Ok(read) => return Some(read),
+            Err(error) => error,
+        };
+        if self.refused.insert(error.message().to_owned()) {
+            self.refusals.push(error);
+        }
+        None
+    }
+
+    fn lines(&mut self) -> Vec<String> {
+        let kinds = std::mem::take(&mut self.kinds)
             .into_iter()
             .map(|(kind, (place, count))| match count {
                 1 => format!("{place}: {kind}"),
                 _ => format!("{place} and {} more: {kind}", count - 1),
             });
-        kinds.chain(self.others).collect()
+        kinds.chain(std::mem::take(&mut self.others)).collect()
     }
 }
 

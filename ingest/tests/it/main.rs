@@ -9,4 +9,5 @@ mod md5;
 mod packet_rows;
 mod packets;
 mod report;
+mod sequence;
 mod text;

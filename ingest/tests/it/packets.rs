@@ -3,7 +3,7 @@
 //! space_packet_parser, ccsdspy and ground systems wrote.
 
 mod broken;
-mod support;
+pub(crate) mod support;
 mod synthetic;
 
 use std::collections::BTreeMap;

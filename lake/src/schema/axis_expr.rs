@@ -29,8 +29,9 @@ use scan::{Scanner, Word};
 
 /// Reads an axis over the columns of a stream.
 ///
-/// An error is [`crate::ErrorKind::Invalid`] and shows the place in `text`,
-/// counted in characters from 1.
+/// An error shows the place in `text`, counted in characters from 1. It is
+/// [`crate::ErrorKind::NotFound`] where a named column is not there, else
+/// [`crate::ErrorKind::Invalid`].
 pub fn parse_axis(text: &str, columns: &[Column]) -> Result<TimeAxis> {
     Parser {
         scanner: Scanner::new(text),
@@ -268,7 +269,7 @@ impl Parser<'_> {
             .ok_or_else(|| {
                 let known: Vec<&str> = self.columns.iter().map(|c| c.source.as_str()).collect();
                 let near = did_you_mean(&word.text, &known);
-                self.scanner.error(
+                self.scanner.not_found(
                     word.at,
                     format!(
                         "{:?} is no column of the stream{near}: columns are {}",

@@ -11,10 +11,11 @@ pub mod embedded;
 pub mod evolve;
 pub mod names;
 pub mod near;
+pub mod settings;
 pub mod store;
 pub mod table_schema;
 pub mod time;
-mod toml;
+pub mod toml;
 pub mod types;
 
 pub use definition::*;

@@ -9,9 +9,13 @@
 
 mod document;
 mod read;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod write;
+
+pub use document::{Document, Section, Value};
+pub use settings::SETTINGS_KEYS;
 
 pub(super) use read::{CODES, SCALES};
 

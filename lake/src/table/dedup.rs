@@ -114,6 +114,16 @@ impl Dedup {
         }
     }
 
+    /// Changes the memory for rows and their hashes.
+    pub(super) fn set_memory(&mut self, memory_bytes: usize) -> Result<()> {
+        self.spool.set_memory(memory_bytes / 8)?;
+        self.ours.set_memory(memory_bytes / 8)?;
+        self.stored.set_memory(memory_bytes / 8)?;
+        self.verdicts.set_memory(memory_bytes / 16)?;
+        self.filter_bytes = memory_bytes / 16;
+        Ok(())
+    }
+
     /// Takes rows; all of them before the first [`Dedup::check`].
     pub(super) fn push(&mut self, batch: &RecordBatch) -> Result<()> {
         let keys = self.identity.key_hashes(batch)?;

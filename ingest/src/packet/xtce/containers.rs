@@ -12,7 +12,7 @@ use crate::packet::model::{
 use super::element::Element;
 use super::systems::{Named, Systems};
 use super::types::whole;
-use super::{Notices, Parameters, scalar};
+use super::{Findings, Parameters, scalar};
 
 /// Conditions within conditions.
 const MAX_EXPRESSION_DEPTH: usize = 16;
@@ -24,21 +24,38 @@ struct Scope<'a> {
     parameters: &'a mut Parameters,
 }
 
-/// All containers of a document.
+/// All containers of a document, without what is refused of them.
 pub(super) fn read_all(
     systems: &Systems,
     parameters: &mut Parameters,
-    notices: &mut Notices,
-) -> Result<Vec<Container>> {
-    let read = |named: &Named| {
+    findings: &mut Findings,
+) -> Vec<Container> {
+    let mut containers = Vec::new();
+    for named in &systems.containers {
         let mut scope = Scope {
             systems,
             system: &named.system,
             parameters: &mut *parameters,
         };
-        container(&mut scope, named, notices)
-    };
-    systems.containers.iter().map(read).collect()
+        let read = container(&mut scope, named, findings);
+        let read = findings.accept(read);
+        containers.push(read.unwrap_or_else(|| stand_in(named)));
+    }
+    containers
+}
+
+/// Nothing under the name of a container that is refused, so that others that
+/// name it are not refused for that.
+fn stand_in(named: &Named) -> Container {
+    Container {
+        name: named.name.clone(),
+        description: None,
+        base: None,
+        when: None,
+        is_abstract: false,
+        entries: Vec::new(),
+        place: named.element.place.clone(),
+    }
 }
 
 /// The container that every packet begins with: the one that is asked for, or
@@ -48,7 +65,7 @@ pub(super) fn root(
     containers: &[Container],
     asked: Option<&str>,
     document: &Element,
-    notices: &mut Notices,
+    findings: &mut Findings,
 ) -> Result<String> {
     if let Some(asked) = asked {
         return Ok(asked.to_owned());
@@ -75,7 +92,7 @@ pub(super) fn root(
     match (parents.as_slice(), alone.as_slice()) {
         ([root], rest) => {
             for container in rest {
-                notices.note(format!(
+                findings.note(format!(
                     "{}: container {:?} is not used: it does not inherit from {:?}",
                     container.place, container.name, root.name
                 ));
@@ -99,29 +116,31 @@ pub(super) fn root(
     }
 }
 
-fn container(scope: &mut Scope, named: &Named, notices: &mut Notices) -> Result<Container> {
+fn container(scope: &mut Scope, named: &Named, findings: &mut Findings) -> Result<Container> {
     const RATES: &[&str] = &["DefaultRateInStream", "RateInStreamSet"];
     let element = named.element;
     let children = [&["EntryList", "BaseContainer"], RATES].concat();
     element.only(&["name", "abstract"], &children)?;
     for child in &element.children {
         if RATES.contains(&child.name.as_str()) {
-            notices.pass_over(child, "it says nothing about bits");
+            findings.pass_over(child, "it says nothing about bits");
         }
     }
-    let (base, when) = match element.child("BaseContainer")? {
-        Some(base) => base_container(scope, base)?,
-        None => (None, None),
-    };
-    let list = element.need_child("EntryList")?;
-    let entries = list.children.iter().map(|child| entry(scope, child));
+    let base = element.child("BaseContainer")?;
+    let base = base.map(|base| base_container(scope, base, findings));
+    let (base, when) = base.transpose()?.unwrap_or_default();
+    let mut entries = Vec::new();
+    for child in &element.need_child("EntryList")?.children {
+        let read = entry(scope, child);
+        entries.extend(findings.accept(read));
+    }
     Ok(Container {
         name: named.name.clone(),
         description: element.description(),
         base,
         when,
         is_abstract: element.flag("abstract", false)?,
-        entries: entries.collect::<Result<_>>()?,
+        entries,
         place: element.place.clone(),
     })
 }
@@ -129,13 +148,15 @@ fn container(scope: &mut Scope, named: &Named, notices: &mut Notices) -> Result<
 fn base_container(
     scope: &mut Scope,
     element: &Element,
+    findings: &mut Findings,
 ) -> Result<(Option<String>, Option<Condition>)> {
     element.only(&["containerRef"], &["RestrictionCriteria"])?;
     let base = scope.container(element)?;
-    let when = match element.child("RestrictionCriteria")? {
-        Some(criteria) => Some(match_criteria(scope, criteria)?),
-        None => None,
-    };
+    let criteria = element.child("RestrictionCriteria")?;
+    let when = criteria.and_then(|criteria| {
+        let read = match_criteria(scope, criteria);
+        findings.accept(read)
+    });
     Ok((Some(base), when))
 }
 

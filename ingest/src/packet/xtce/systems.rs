@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use downlake_lake::Result;
 
-use super::Notices;
+use super::Findings;
 use super::element::Element;
 
 /// The definitions of a document by name.
@@ -33,7 +33,7 @@ pub(super) struct Named<'a> {
 
 impl<'a> Systems<'a> {
     /// All definitions of a document.
-    pub(super) fn collect(document: &'a Element, notices: &mut Notices) -> Result<Systems<'a>> {
+    pub(super) fn collect(document: &'a Element, findings: &mut Findings) -> Result<Systems<'a>> {
         let mut systems = Systems {
             parameters: Vec::new(),
             containers: Vec::new(),
@@ -42,7 +42,7 @@ impl<'a> Systems<'a> {
             container_names: HashMap::new(),
             root: document.need("name")?.to_owned(),
         };
-        systems.system(document, &[], notices)?;
+        systems.system(document, &[], findings)?;
         let names = |all: &[Named]| all.iter().map(|n| (n.name.clone(), ())).collect();
         systems.parameter_names = names(&systems.parameters);
         systems.container_names = names(&systems.containers);
@@ -98,7 +98,7 @@ impl<'a> Systems<'a> {
         &mut self,
         element: &'a Element,
         path: &[String],
-        notices: &mut Notices,
+        findings: &mut Findings,
     ) -> Result<()> {
         const CHILDREN: &[&str] = &[
             "Header",
@@ -107,16 +107,16 @@ impl<'a> Systems<'a> {
             "ServiceSet",
             "SpaceSystem",
         ];
-        element.only(&["name", "operationalStatus"], CHILDREN)?;
+        findings.accept(element.only(&["name", "operationalStatus"], CHILDREN));
         for child in &element.children {
             match child.name.as_str() {
-                "TelemetryMetaData" => self.telemetry(child, path, notices)?,
-                "CommandMetaData" => notices.pass_over(child, "commands are no telemetry"),
-                "ServiceSet" => notices.pass_over(child, "it says nothing about bits"),
+                "TelemetryMetaData" => self.telemetry(child, path, findings)?,
+                "CommandMetaData" => findings.pass_over(child, "commands are no telemetry"),
+                "ServiceSet" => findings.pass_over(child, "it says nothing about bits"),
                 "SpaceSystem" => {
                     let mut inner = path.to_vec();
                     inner.push(child.need("name")?.to_owned());
-                    self.system(child, &inner, notices)?;
+                    self.system(child, &inner, findings)?;
                 }
                 _ => {}
             }
@@ -128,36 +128,36 @@ impl<'a> Systems<'a> {
         &mut self,
         element: &'a Element,
         path: &[String],
-        notices: &mut Notices,
+        findings: &mut Findings,
     ) -> Result<()> {
         const USED: &[&str] = &["ParameterTypeSet", "ParameterSet", "ContainerSet"];
         const UNUSED: &[&str] = &["AlgorithmSet", "MessageSet", "StreamSet"];
-        element.only(&[], &[USED, UNUSED].concat())?;
+        findings.accept(element.only(&[], &[USED, UNUSED].concat()));
         for set in &element.children {
             match set.name.as_str() {
                 "ParameterTypeSet" => {
                     for child in &set.children {
-                        self.add_type(child, path)?;
+                        findings.accept(self.add_type(child, path));
                     }
                 }
                 "ParameterSet" => {
-                    set.only(&[], &["Parameter", "ParameterRef"])?;
+                    findings.accept(set.only(&[], &["Parameter", "ParameterRef"]));
                     for child in set.children.iter().filter(|c| c.name == "Parameter") {
-                        self.parameters.push(named(child, path)?);
+                        self.parameters.extend(findings.accept(named(child, path)));
                     }
                 }
                 "ContainerSet" => {
-                    set.only(&[], &["SequenceContainer"])?;
+                    findings.accept(set.only(&[], &["SequenceContainer"]));
                     for child in set
                         .children
                         .iter()
                         .filter(|c| c.name == "SequenceContainer")
                     {
-                        self.containers.push(named(child, path)?);
+                        self.containers.extend(findings.accept(named(child, path)));
                     }
                 }
                 unused if UNUSED.contains(&unused) => {
-                    notices.pass_over(set, "only what containers hold is decoded");
+                    findings.pass_over(set, "only what containers hold is decoded");
                 }
                 _ => {}
             }

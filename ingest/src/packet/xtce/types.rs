@@ -12,7 +12,7 @@ use crate::packet::model::{
     Sign, Term,
 };
 
-use super::Notices;
+use super::Findings;
 use super::element::Element;
 use super::systems::{Named, Systems};
 
@@ -52,7 +52,7 @@ pub(super) fn shape(
     from: &[String],
     reference: &str,
     user: &Element,
-    notices: &mut Notices,
+    findings: &mut Findings,
     depth: usize,
 ) -> Result<Shape> {
     let Some(named) = systems.find_type(from, reference) else {
@@ -63,16 +63,16 @@ pub(super) fn shape(
         return Err(element.refuse("contains itself, or is nested too deeply"));
     }
     match element.name.as_str() {
-        "AggregateParameterType" => aggregate(systems, named, notices, depth),
-        "ArrayParameterType" => array(systems, named, notices, depth),
-        _ => Ok(Shape::Scalar(scalar(systems, named, notices)?)),
+        "AggregateParameterType" => aggregate(systems, named, findings, depth),
+        "ArrayParameterType" => array(systems, named, findings, depth),
+        _ => Ok(Shape::Scalar(scalar(systems, named, findings)?)),
     }
 }
 
 fn aggregate(
     systems: &Systems,
     named: &Named,
-    notices: &mut Notices,
+    findings: &mut Findings,
     depth: usize,
 ) -> Result<Shape> {
     named
@@ -90,7 +90,7 @@ fn aggregate(
                 &named.system,
                 reference,
                 member,
-                notices,
+                findings,
                 depth + 1,
             )?,
         })
@@ -101,7 +101,7 @@ fn aggregate(
     ))
 }
 
-fn array(systems: &Systems, named: &Named, notices: &mut Notices, depth: usize) -> Result<Shape> {
+fn array(systems: &Systems, named: &Named, findings: &mut Findings, depth: usize) -> Result<Shape> {
     let element = named.element;
     element.only(
         &["name", "arrayTypeRef", "numberOfDimensions", "initialValue"],
@@ -123,7 +123,7 @@ fn array(systems: &Systems, named: &Named, notices: &mut Notices, depth: usize) 
         &named.system,
         reference,
         element,
-        notices,
+        findings,
         depth + 1,
     )?;
     Ok(Shape::Array {
@@ -132,7 +132,7 @@ fn array(systems: &Systems, named: &Named, notices: &mut Notices, depth: usize) 
     })
 }
 
-fn scalar(systems: &Systems, named: &Named, notices: &mut Notices) -> Result<Scalar> {
+fn scalar(systems: &Systems, named: &Named, findings: &mut Findings) -> Result<Scalar> {
     let element = named.element;
     let own: &[&str] = match element.name.as_str() {
         "IntegerParameterType"
@@ -148,7 +148,7 @@ fn scalar(systems: &Systems, named: &Named, notices: &mut Notices) -> Result<Sca
     element.only(TYPE_ATTRIBUTES, &children)?;
     for child in &element.children {
         if JUDGEMENTS.contains(&child.name.as_str()) {
-            notices.pass_over(child, "it judges or shows values and changes none");
+            findings.pass_over(child, "it judges or shows values and changes none");
         }
     }
     if element.name == "AbsoluteTimeParameterType" {

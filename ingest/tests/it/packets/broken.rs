@@ -6,13 +6,14 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use downlake_ingest::packet::decoder::PacketDecoder;
-use downlake_ingest::packet::kernels::Packet;
+use arrow::array::RecordBatch;
+use downlake_ingest::packet::decoder::{DecodedChunk, PacketDecoder};
+use downlake_ingest::packet::feed::{Chunk, Feed, PacketFile};
 use downlake_ingest::packet::model::PacketDefinition;
-use downlake_ingest::packet::walk::{PacketWalker, Piece};
 use downlake_ingest::packet::{ccsdspy, document, xtce};
 use expect_test::expect;
 
+use super::support::{chunk_of, decoded_whole};
 use super::synthetic::packet;
 use crate::fuzz::{Random, broken};
 
@@ -563,28 +564,41 @@ when = { parameter = "KIND", is = ">=", value = 50 }
 entries = [{ parameter = "L" }, { parameter = "F", after = 1 }]
 "#;
 
+/// The rows of a chunk with their packets.
+fn rows_of(decoded: &DecodedChunk) -> impl Iterator<Item = (usize, RecordBatch)> + '_ {
+    decoded.rows.iter().flat_map(|rows| {
+        let kept = rows.kept.iter().enumerate();
+        kept.map(|(row, at)| (*at as usize, rows.batch.slice(row, 1)))
+    })
+}
+
 /// Decodes a stream whole: every byte in a packet or a hole, every packet a
-/// row or refused.
+/// row or refused, and each row the same as if its packet were alone.
 fn decode_all(definition: &PacketDefinition, stream: &[u8]) {
     let Ok(mut decoder) = PacketDecoder::new(definition, None) else {
         return;
     };
-    let mut walker = PacketWalker::new(stream);
+    let mut feed = PacketFile::new(stream);
+    let mut chunk = Chunk::default();
     let mut bytes = 0;
-    while let Some(piece) = walker.next_piece().expect("bytes") {
-        match piece {
-            Piece::Hole(hole) => bytes += hole.bytes,
-            Piece::Packet(packet) => {
-                bytes += packet.bytes.len() as u64;
-                let Ok(stream) = decoder.resolve(packet.bytes) else {
-                    continue;
-                };
-                let rows = decoder.decode(stream, &[packet]).expect("rows or refusals");
-                assert_eq!(rows.batch.num_rows() + rows.refused.len(), 1);
-                let again: &[Packet] = &[packet, packet];
-                let twice = decoder.decode(stream, again).expect("rows or refusals");
-                assert_eq!(twice.batch.num_rows(), rows.batch.num_rows() * 2);
-            }
+    loop {
+        chunk.clear();
+        feed.fill(&mut chunk).expect("bytes");
+        if chunk.is_empty() {
+            break;
+        }
+        bytes += chunk.bytes.len() as u64;
+        bytes += chunk.holes.iter().map(|hole| hole.bytes).sum::<u64>();
+        let whole = decoded_whole(&mut decoder, &chunk);
+        for (at, row) in rows_of(&whole) {
+            let mut alone = chunk_of(&[chunk.packet(&chunk.packets[at]).bytes.to_vec()]);
+            (alone.packets[0].index, alone.packets[0].offset) =
+                (chunk.packets[at].index, chunk.packets[at].offset);
+            let alone = decoded_whole(&mut decoder, &alone);
+            assert!(
+                rows_of(&alone).eq([(0, row)]),
+                "packet {at} decodes otherwise alone"
+            );
         }
     }
     assert_eq!(bytes, stream.len() as u64);

@@ -3,23 +3,23 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt64Array};
 use arrow::compute::{cast, concat_batches, take_record_batch};
-use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type};
-use downlake_ingest::packet::decoder::PacketDecoder;
-use downlake_ingest::packet::header::PrimaryHeader;
-use downlake_ingest::packet::kernels::Packet;
+use arrow::datatypes::{DataType, Decimal128Type, Field, Float64Type, Int64Type};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use downlake_ingest::packet::decoder::{DecodedChunk, PacketDecoder};
+use downlake_ingest::packet::feed::{Chunk, Entry, Feed, PacketFile};
 use downlake_ingest::packet::locate::LongerPackets;
 use downlake_ingest::packet::model::{PacketDefinition, Place};
-use downlake_ingest::packet::walk::{PacketWalker, Piece};
 use downlake_lake::schema::names;
 use expect_test::Expect;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 /// A file of the test data, or nothing, loudly.
 #[expect(clippy::print_stdout, reason = "a test that does not run says so")]
-pub(super) fn data(path: &str) -> Option<PathBuf> {
+pub(crate) fn data(path: &str) -> Option<PathBuf> {
     match std::env::var("DOWNLAKE_TEST_DATA") {
         Ok(data) => Some(Path::new(&data).join(path)),
         Err(_) => {
@@ -27,6 +27,17 @@ pub(super) fn data(path: &str) -> Option<PathBuf> {
             None
         }
     }
+}
+
+/// The packets of a chunk in chunks of an odd number, so that their ends meet
+/// everywhere.
+fn in_odd_parts(chunk: &Chunk) -> impl Iterator<Item = Chunk> + '_ {
+    chunk.packets.chunks(997).map(|packets| {
+        let mut part = Chunk::default();
+        part.bytes.clone_from(&chunk.bytes);
+        part.packets.extend_from_slice(packets);
+        part
+    })
 }
 
 /// The packets of a file, by stream, and those that are none.
@@ -39,10 +50,46 @@ pub(super) struct Decoded {
     holes: Vec<(u64, u64)>,
 }
 
-struct Owned {
-    bytes: Vec<u8>,
-    index: u64,
-    offset: u64,
+/// Packets as they come from a file, in one chunk.
+pub(super) fn chunk_of(packets: &[Vec<u8>]) -> Chunk {
+    let mut chunk = Chunk::default();
+    for bytes in packets {
+        let offset = chunk.bytes.len();
+        chunk.packets.push(Entry {
+            start: offset,
+            length: bytes.len(),
+            index: chunk.packets.len() as u64,
+            offset: offset as u64,
+            channel: None,
+            replay: false,
+            is_joined: false,
+        });
+        chunk.bytes.extend_from_slice(bytes);
+    }
+    chunk
+}
+
+/// Decodes a chunk and proves that every packet is somewhere, once.
+pub(super) fn decoded_whole(decoder: &mut PacketDecoder, chunk: &Chunk) -> DecodedChunk {
+    let decoded = decoder.decode_chunk(chunk).expect("rows");
+    let mut seen: Vec<u32> = Vec::new();
+    for rows in &decoded.rows {
+        assert_eq!(rows.kept.len(), rows.batch.num_rows());
+        assert!(rows.kept.is_sorted(), "rows are in the order of packets");
+        seen.extend(&rows.kept);
+        seen.extend(rows.refused.iter().map(|(at, _)| at));
+    }
+    seen.extend(
+        decoded
+            .unclaimed
+            .iter()
+            .map(|(at, _)| u32::try_from(*at).expect("a number")),
+    );
+    seen.sort_unstable();
+    assert!(seen.is_sorted_by(|a, b| a < b), "a packet is there twice");
+    let idle = usize::try_from(decoded.idle).expect("a number");
+    assert_eq!(seen.len() + idle, chunk.packets.len());
+    decoded
 }
 
 impl Decoded {
@@ -59,12 +106,12 @@ impl Decoded {
 
     fn of_stream(
         definition: &PacketDefinition,
-        stream: impl std::io::Read,
+        stream: impl std::io::Read + Send,
         longer: LongerPackets,
     ) -> Decoded {
         let decoder = PacketDecoder::new(definition, None).expect("a good definition");
         let mut decoder = decoder.with_longer_packets(longer);
-        let mut packets: Vec<Vec<Owned>> = decoder.streams().iter().map(|_| Vec::new()).collect();
+        let mut batches: Vec<Vec<RecordBatch>> = vec![Vec::new(); decoder.streams().len()];
         let mut decoded = Decoded {
             streams: Vec::new(),
             names: Vec::new(),
@@ -73,58 +120,40 @@ impl Decoded {
             undecoded: 0,
             holes: Vec::new(),
         };
-        let mut walker = PacketWalker::new(stream);
-        while let Some(piece) = walker.next_piece().expect("bytes") {
-            match piece {
-                Piece::Hole(hole) => decoded.holes.push((hole.offset, hole.bytes)),
-                Piece::Packet(packet) => {
-                    let header = PrimaryHeader::read(packet.bytes).expect("a whole packet");
-                    if header.is_idle() {
-                        decoded.idle += 1;
-                        continue;
-                    }
-                    match decoder.resolve(packet.bytes) {
-                        Ok(stream) => packets[stream].push(Owned {
-                            bytes: packet.bytes.to_vec(),
-                            index: packet.index,
-                            offset: packet.offset,
-                        }),
-                        Err(refusal) => decoded.refuse(refusal.reason),
-                    }
-                }
+        let mut feed = PacketFile::new(stream);
+        let mut chunk = Chunk::default();
+        loop {
+            chunk.clear();
+            feed.fill(&mut chunk).expect("bytes");
+            if chunk.is_empty() {
+                break;
+            }
+            let holes = chunk.holes.iter().map(|hole| (hole.offset, hole.bytes));
+            decoded.holes.extend(holes);
+            for some in in_odd_parts(&chunk) {
+                decoded.add(decoded_whole(&mut decoder, &some), &mut batches);
             }
         }
-        for (stream, packets) in packets.iter().enumerate() {
-            decoded.decode(&decoder, stream, packets);
+        for (of, batches) in decoder.streams().iter().zip(&batches) {
+            let batch = concat_batches(&of.schema(), batches).expect("one schema");
+            decoded.streams.push(batch);
+            decoded.names.push(of.definition.stream.clone());
         }
         decoded
     }
 
-    /// In batches of an odd size, so that their ends meet everywhere.
-    fn decode(&mut self, decoder: &PacketDecoder, stream: usize, packets: &[Owned]) {
-        let mut batches = Vec::new();
-        for some in packets.chunks(997) {
-            let some: Vec<Packet> = some
-                .iter()
-                .map(|packet| Packet {
-                    bytes: &packet.bytes,
-                    index: packet.index,
-                    offset: packet.offset,
-                })
-                .collect();
-            let rows = decoder.decode(stream, &some).expect("rows");
-            assert_eq!(rows.kept.len(), rows.batch.num_rows());
-            assert_eq!(rows.kept.len() + rows.refused.len(), some.len());
+    fn add(&mut self, chunk: DecodedChunk, batches: &mut [Vec<RecordBatch>]) {
+        self.idle += chunk.idle;
+        for (_, refusal) in &chunk.unclaimed {
+            self.refuse(refusal.reason);
+        }
+        for rows in chunk.rows {
             for (_, refusal) in &rows.refused {
                 self.refuse(refusal.reason);
             }
             self.undecoded += rows.undecoded.len();
-            batches.push(rows.batch);
+            batches[rows.stream].push(rows.batch);
         }
-        let of = &decoder.streams()[stream];
-        self.streams
-            .push(concat_batches(&of.schema(), &batches).expect("one schema"));
-        self.names.push(of.definition.stream.clone());
     }
 
     fn refuse(&mut self, reason: &str) {
@@ -180,6 +209,45 @@ pub(super) enum Value {
     /// The bits of the number as a double.
     Float(u64),
     Text(String),
+}
+
+/// Rows as text, columns under each other.
+pub(super) fn table(batch: &RecordBatch) -> String {
+    let schema = batch.schema();
+    let cells = |(field, array): (&Arc<Field>, &ArrayRef)| {
+        let shown = ArrayFormatter::try_new(array, &FormatOptions::default()).expect("a column");
+        let values = (0..array.len()).map(|row| shown.value(row).to_string());
+        std::iter::once(field.name().clone())
+            .chain(values)
+            .collect()
+    };
+    let columns: Vec<Vec<String>> = schema
+        .fields()
+        .iter()
+        .zip(batch.columns())
+        .map(cells)
+        .collect();
+    let widths = columns
+        .iter()
+        .map(|cells| cells.iter().map(|c| c.chars().count()).max());
+    let widths: Vec<usize> = widths.map(Option::unwrap_or_default).collect();
+    let rule: String = widths
+        .iter()
+        .map(|width| format!("+{:-<1$}", "", width + 2))
+        .collect();
+    let line = |row: usize| -> String {
+        let cells = columns.iter().zip(&widths);
+        cells
+            .map(|(cells, width)| format!("| {:width$} ", cells[row]))
+            .collect()
+    };
+    let body: String = (1..=batch.num_rows())
+        .map(|row| line(row) + "|\n")
+        .collect();
+    match batch.num_rows() {
+        0 => String::new(),
+        _ => format!("{rule}+\n{}|\n{rule}+\n{body}{rule}+\n", line(0)),
+    }
 }
 
 /// What another decoder says.

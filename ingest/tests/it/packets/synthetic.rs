@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use arrow::util::pretty::pretty_format_batches;
 use downlake_ingest::packet::decoder::PacketDecoder;
-use downlake_ingest::packet::kernels::Packet;
 use downlake_ingest::packet::walk::{PacketWalker, Piece};
 use downlake_ingest::packet::{document, xtce};
 use expect_test::{Expect, expect};
+
+use super::support::{chunk_of, decoded_whole, table};
 
 /// A packet of an APID with these bytes after the header.
 pub(super) fn packet(apid: u16, count: u16, body: &[u8]) -> Vec<u8> {
@@ -21,35 +21,21 @@ pub(super) fn packet(apid: u16, count: u16, body: &[u8]) -> Vec<u8> {
 fn rows(definition: &str, bodies: &[&[u8]]) -> String {
     let definition = document::read(definition, "test.toml").expect("a good definition");
     let mut decoder = PacketDecoder::new(&definition, None).expect("a good definition");
-    let packets: Vec<Vec<u8>> = bodies.iter().map(|body| packet(7, 0, body)).collect();
     let mut text = String::new();
-    for bytes in &packets {
-        let some = Packet {
-            bytes,
-            index: 0,
-            offset: 0,
+    for body in bodies {
+        let chunk = chunk_of(&[packet(7, 0, body)]);
+        let decoded = decoded_whole(&mut decoder, &chunk);
+        for (_, refusal) in &decoded.unclaimed {
+            writeln!(text, "{}: {}", refusal.reason, refusal.detail).expect("a line");
+        }
+        let Some(rows) = decoded.rows.first() else {
+            continue;
         };
-        let stream = match decoder.resolve(bytes) {
-            Ok(stream) => stream,
-            Err(refusal) => {
-                writeln!(text, "{}: {}", refusal.reason, refusal.detail).expect("a line");
-                continue;
-            }
-        };
-        let rows = decoder.decode(stream, &[some]).expect("rows");
         for (_, refusal) in &rows.refused {
             writeln!(text, "{}: {}", refusal.reason, refusal.detail).expect("a line");
         }
-        for row in 0..rows.batch.num_rows() {
-            let columns: Vec<usize> = (5..rows.batch.num_columns()).collect();
-            let shown = rows.batch.project(&columns).expect("columns").slice(row, 1);
-            writeln!(
-                text,
-                "{}",
-                pretty_format_batches(&[shown]).expect("a table")
-            )
-            .expect("rows");
-        }
+        let columns: Vec<usize> = (5..rows.batch.num_columns()).collect();
+        text.push_str(&table(&rows.batch.project(&columns).expect("columns")));
     }
     text
 }
@@ -366,19 +352,14 @@ fn inheritance_decides_by_what_was_read() {
         &[1, 5, 6],
         &[9, 5],
     ] {
-        let bytes = packet(7, 0, body);
-        let outcome = decoder.resolve(&bytes).and_then(|stream| {
-            let packets = [Packet {
-                bytes: &bytes,
-                index: 0,
-                offset: 0,
-            }];
-            let rows = decoder.decode(stream, &packets).expect("rows");
-            match rows.refused.into_iter().next() {
-                Some((_, refusal)) => Err(refusal),
-                None => Ok(decoder.streams()[stream].definition.stream.clone()),
-            }
-        });
+        let decoded = decoded_whole(&mut decoder, &chunk_of(&[packet(7, 0, body)]));
+        let refused = decoded.rows.iter().flat_map(|rows| &rows.refused);
+        let refused = refused.map(|(_, refusal)| refusal);
+        let unclaimed = decoded.unclaimed.iter().map(|(_, refusal)| refusal);
+        let outcome = match unclaimed.chain(refused).next() {
+            Some(refusal) => Err(refusal.clone()),
+            None => Ok(&decoder.streams()[decoded.rows[0].stream].definition.stream),
+        };
         match outcome {
             Ok(stream) => writeln!(text, "{body:?}: {stream}").expect("a line"),
             Err(r) => writeln!(text, "{body:?}: {}: {}", r.reason, r.detail).expect("a line"),
@@ -422,6 +403,37 @@ fn error_control_may_follow_what_is_defined() {
             packet-length: the packet has 10 bytes, but container "all" ends at bit 56, in byte 7
         "#]],
     );
+}
+
+/// A packet joined from segments has the header of the first and all data.
+#[test]
+fn a_joined_packet_is_longer_than_its_header_says() {
+    let parameters = r#"parameter = [{ name = "A", type = "u32" }]"#;
+    let definition = container(parameters, r#"{ parameter = "A", at = 48 }"#);
+    let definition = document::read(&definition, "test.toml").expect("a good definition");
+    let mut decoder = PacketDecoder::new(&definition, None).expect("a good definition");
+    let mut bytes = packet(7, 0, &[0, 1]);
+    bytes.extend([2, 3]);
+    let mut chunk = chunk_of(&[bytes]);
+    let alone = decoded_whole(&mut decoder, &chunk);
+    expect!["10 bytes are not the packet of APID 7, whose header says 8"]
+        .assert_eq(&alone.unclaimed[0].1.detail);
+    chunk.packets[0].is_joined = true;
+    let joined = decoded_whole(&mut decoder, &chunk);
+    assert_eq!(joined.rows[0].batch.num_rows(), 1);
+}
+
+/// Idle packets are counted, whatever the definition says of them.
+#[test]
+fn idle_packets_are_no_rows() {
+    let parameters = r#"parameter = [{ name = "A", type = "u8" }]"#;
+    let definition = container(parameters, r#"{ parameter = "A", at = 48 }"#);
+    let definition = document::read(&definition, "test.toml").expect("a good definition");
+    let mut decoder = PacketDecoder::new(&definition, None).expect("a good definition");
+    let packets = [0x7ff, 7, 0x7ff, 8].map(|apid| packet(apid, 0, &[5]));
+    let decoded = decoded_whole(&mut decoder, &chunk_of(&packets));
+    assert_eq!(decoded.idle, 2);
+    assert_eq!(decoded.rows[0].kept, [1, 3]);
 }
 
 /// A parameter that stands again has a value for each time.

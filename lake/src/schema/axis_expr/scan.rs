@@ -60,11 +60,17 @@ impl<'a> Scanner<'a> {
 
     /// An error at a place of the text.
     pub(super) fn error(&self, at: usize, message: impl std::fmt::Display) -> Error {
+        Error::invalid(self.placed(at, message))
+    }
+
+    /// An error about a column that is not there.
+    pub(super) fn not_found(&self, at: usize, message: impl std::fmt::Display) -> Error {
+        Error::not_found(self.placed(at, message))
+    }
+
+    fn placed(&self, at: usize, message: impl std::fmt::Display) -> String {
         let place = self.text[..at].chars().count() + 1;
-        Error::invalid(format!(
-            "time axis {:?}, character {place}: {message}",
-            self.text
-        ))
+        format!("time axis {:?}, character {place}: {message}", self.text)
     }
 
     fn bare(&mut self, what: &str) -> Result<Word> {

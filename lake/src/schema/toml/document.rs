@@ -1,4 +1,7 @@
 //! Typed access to a TOML document, with errors that point at its text.
+//!
+//! Every error is [`crate::ErrorKind::Invalid`] and begins with file, line and
+//! column.
 
 use std::ops::Range;
 
@@ -10,20 +13,36 @@ use crate::schema::time::parse_iso;
 use crate::{Error, Result};
 
 /// The text that errors point into.
-#[derive(Clone, Copy)]
-pub(super) struct Document<'a> {
-    pub(super) text: &'a str,
-    pub(super) file_name: &'a str,
+#[derive(Debug, Clone, Copy)]
+pub struct Document<'a> {
+    /// The whole text.
+    pub text: &'a str,
+    /// What errors call it.
+    pub file_name: &'a str,
 }
 
-impl Document<'_> {
-    pub(super) fn error(&self, span: Range<usize>, message: impl std::fmt::Display) -> Error {
+impl<'a> Document<'a> {
+    /// The tree of the text.
+    ///
+    /// # Errors
+    /// The text is no TOML.
+    pub fn parse(&self) -> Result<Spanned<DeTable<'a>>> {
+        DeTable::parse(self.text).map_err(|error| {
+            self.error(
+                error.span().unwrap_or(0..0),
+                format!("not TOML: {}", error.message()),
+            )
+        })
+    }
+
+    /// An error at a place of the text.
+    pub fn error(&self, span: Range<usize>, message: impl std::fmt::Display) -> Error {
         let (line, column) = self.position(span.start);
         Error::invalid(format!("{}:{line}:{column}: {message}", self.file_name))
     }
 
     /// Line and column, both from 1; columns count characters.
-    fn position(&self, offset: usize) -> (usize, usize) {
+    pub fn position(&self, offset: usize) -> (usize, usize) {
         let before = &self.text.as_bytes()[..offset.min(self.text.len())];
         let line_start = before
             .iter()
@@ -39,7 +58,8 @@ impl Document<'_> {
 }
 
 /// One table of the document, with the keys that it may have.
-pub(super) struct Section<'a> {
+#[derive(Debug)]
+pub struct Section<'a> {
     document: Document<'a>,
     table: &'a DeTable<'a>,
     span: Range<usize>,
@@ -47,7 +67,11 @@ pub(super) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    pub(super) fn open(
+    /// A table, which may have these keys and no others.
+    ///
+    /// # Errors
+    /// It has another one; the error names what is near.
+    pub fn open(
         document: Document<'a>,
         table: &'a DeTable<'a>,
         span: Range<usize>,
@@ -87,7 +111,7 @@ impl<'a> Section<'a> {
     }
 
     /// The value of a key, if it is there.
-    pub(super) fn get(&self, key: &'static str) -> Option<Value<'a>> {
+    pub fn get(&self, key: &'static str) -> Option<Value<'a>> {
         let value = self.table.get(key)?;
         Some(Value {
             document: self.document,
@@ -96,7 +120,11 @@ impl<'a> Section<'a> {
         })
     }
 
-    pub(super) fn need(&self, key: &'static str, such_as: &str) -> Result<Value<'a>> {
+    /// The value of a key that must be there; `such_as` shows one.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub fn need(&self, key: &'static str, such_as: &str) -> Result<Value<'a>> {
         self.get(key).ok_or_else(|| {
             self.error(format!(
                 "{} lacks the key {key:?}, such as {such_as}",
@@ -105,53 +133,75 @@ impl<'a> Section<'a> {
         })
     }
 
-    pub(super) fn error(&self, message: impl std::fmt::Display) -> Error {
+    /// An error at this place.
+    pub fn error(&self, message: impl std::fmt::Display) -> Error {
         self.document.error(self.span.clone(), message)
     }
 
-    pub(super) fn text(&self, key: &'static str) -> Result<Option<String>> {
+    /// A text.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn text(&self, key: &'static str) -> Result<Option<String>> {
         self.get(key)
             .map(|value| Ok(value.text()?.to_string()))
             .transpose()
     }
 
-    pub(super) fn texts(&self, key: &'static str) -> Result<Vec<String>> {
+    /// Texts in an array; none where the key is not there.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn texts(&self, key: &'static str) -> Result<Vec<String>> {
         self.get(key).map_or(Ok(Vec::new()), |value| value.texts())
     }
 
-    pub(super) fn boolean(&self, key: &'static str) -> Result<Option<bool>> {
+    /// True or false.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn boolean(&self, key: &'static str) -> Result<Option<bool>> {
         self.get(key).map(|value| value.boolean()).transpose()
     }
 
-    pub(super) fn number(&self, key: &'static str) -> Result<Option<f64>> {
+    /// A number that a double holds.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn number(&self, key: &'static str) -> Result<Option<f64>> {
         self.get(key).map(|value| value.number()).transpose()
     }
 
     /// The value of a key that is one of few words.
-    pub(super) fn word<T: Copy>(
-        &self,
-        key: &'static str,
-        words: &[(&str, T)],
-        default: T,
-    ) -> Result<T> {
+    ///
+    /// # Errors
+    /// It is something else; the error names what is near.
+    pub fn word<T: Copy>(&self, key: &'static str, words: &[(&str, T)], default: T) -> Result<T> {
         self.get(key).map_or(Ok(default), |value| value.word(words))
     }
 }
 
 /// The value of one key.
-#[derive(Clone)]
-pub(super) struct Value<'a> {
+#[derive(Debug, Clone)]
+pub struct Value<'a> {
     document: Document<'a>,
     key: &'static str,
     value: &'a Spanned<DeValue<'a>>,
 }
 
 impl<'a> Value<'a> {
-    pub(super) fn error(&self, message: impl std::fmt::Display) -> Error {
+    /// An error at this place.
+    pub fn error(&self, message: impl std::fmt::Display) -> Error {
         self.document.error(self.value.span(), message)
     }
 
-    pub(super) fn expected(&self, what: &str) -> Error {
+    /// The line that it begins in, from 1.
+    pub fn line(&self) -> usize {
+        self.document.position(self.value.span().start).0
+    }
+
+    /// An error that says what it is and what it should be.
+    pub fn expected(&self, what: &str) -> Error {
         let found = self.value.get_ref().type_str();
         self.error(format!(
             "{} is {}: expected {what}",
@@ -160,21 +210,33 @@ impl<'a> Value<'a> {
         ))
     }
 
-    pub(super) fn text(&self) -> Result<&'a str> {
+    /// A text.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn text(&self) -> Result<&'a str> {
         self.value
             .get_ref()
             .as_str()
             .ok_or_else(|| self.expected("a text"))
     }
 
-    pub(super) fn boolean(&self) -> Result<bool> {
+    /// True or false.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn boolean(&self) -> Result<bool> {
         self.value
             .get_ref()
             .as_bool()
             .ok_or_else(|| self.expected("true or false"))
     }
 
-    pub(super) fn number(&self) -> Result<f64> {
+    /// A number that a double holds.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn number(&self) -> Result<f64> {
         let number = match self.value.get_ref() {
             DeValue::Float(float) => float.as_str().parse().ok(),
             DeValue::Integer(_) => {
@@ -186,7 +248,11 @@ impl<'a> Value<'a> {
         number.ok_or_else(|| self.expected("a number that a double holds"))
     }
 
-    pub(super) fn whole(&self) -> Result<i64> {
+    /// A whole number of 64 bits.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn whole(&self) -> Result<i64> {
         let DeValue::Integer(integer) = self.value.get_ref() else {
             return Err(self.expected("a whole number"));
         };
@@ -194,7 +260,11 @@ impl<'a> Value<'a> {
             .map_err(|_| self.expected("a whole number of 64 bits"))
     }
 
-    pub(super) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Result<T> {
+    /// One of few words.
+    ///
+    /// # Errors
+    /// It is something else; the error names what is near.
+    pub fn word<T: Copy>(&self, words: &[(&str, T)]) -> Result<T> {
         let text = self.text()?;
         if let Some((_, word)) = words.iter().find(|(name, _)| *name == text) {
             return Ok(*word);
@@ -208,7 +278,11 @@ impl<'a> Value<'a> {
         )))
     }
 
-    pub(super) fn items(&self) -> Result<Vec<Value<'a>>> {
+    /// The elements of an array.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn items(&self) -> Result<Vec<Value<'a>>> {
         let DeValue::Array(array) = self.value.get_ref() else {
             return Err(self.expected("an array"));
         };
@@ -221,7 +295,11 @@ impl<'a> Value<'a> {
             .collect())
     }
 
-    pub(super) fn texts(&self) -> Result<Vec<String>> {
+    /// Texts in an array.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn texts(&self) -> Result<Vec<String>> {
         let items = self.items()?;
         items
             .iter()
@@ -229,12 +307,19 @@ impl<'a> Value<'a> {
             .collect()
     }
 
-    pub(super) fn section(&self, title: impl Into<String>, keys: &[&str]) -> Result<Section<'a>> {
+    /// A table, which may have these keys and no others.
+    ///
+    /// # Errors
+    /// It is no table, or has another key.
+    pub fn section(&self, title: impl Into<String>, keys: &[&str]) -> Result<Section<'a>> {
         Section::open(self.document, self.table()?, self.value.span(), title, keys)
     }
 
     /// Keys with their values, in the order of the text.
-    pub(super) fn entries(&self) -> Result<Vec<(&'a str, Value<'a>)>> {
+    ///
+    /// # Errors
+    /// It is no table.
+    pub fn entries(&self) -> Result<Vec<(&'a str, Value<'a>)>> {
         let mut entries: Vec<_> = self.table()?.iter().collect();
         entries.sort_by_key(|(key, _)| key.span().start);
         let value = |value| Value {
@@ -248,7 +333,10 @@ impl<'a> Value<'a> {
     }
 
     /// Microseconds since 1970-01-01 UTC, of a text or a TOML date.
-    pub(super) fn instant(&self) -> Result<i64> {
+    ///
+    /// # Errors
+    /// It is no instant, or finer than a microsecond.
+    pub fn instant(&self) -> Result<i64> {
         let text = match self.value.get_ref() {
             DeValue::String(text) => text.to_string(),
             DeValue::Datetime(datetime) => datetime.to_string(),

@@ -97,12 +97,7 @@ const AXES: &[(&str, Axis)] = &[
 
 pub(super) fn read(text: &str, file_name: &str) -> Result<Definition> {
     let document = Document { text, file_name };
-    let root = DeTable::parse(text).map_err(|error| {
-        document.error(
-            error.span().unwrap_or(0..0),
-            format!("not TOML: {}", error.message()),
-        )
-    })?;
+    let root = document.parse()?;
     let definition = read_definition(document, &root)?;
     definition
         .find_fault()
@@ -123,7 +118,8 @@ fn read_definition<'a>(
         definition.input = read_input(&input.section("[input]", INPUT_KEYS)?)?;
     }
     if let Some(time) = top.get("time") {
-        definition.time = read_axis(&time, &definition)?;
+        let named = |name: String| table_name(&definition, &name);
+        definition.time = read_axis(&time)?.with_names(named);
     }
     if let Some(table) = top.get("table") {
         read_table(&table.section("[table]", TABLE_KEYS)?, &mut definition)?;
@@ -179,7 +175,8 @@ fn table_name(definition: &Definition, name: &str) -> String {
     }
 }
 
-fn read_axis(time: &Value<'_>, definition: &Definition) -> Result<TimeAxis> {
+/// An axis whose columns are named as the text names them.
+pub(super) fn read_axis(time: &Value<'_>) -> Result<TimeAxis> {
     let all: Vec<&str> = ABSOLUTE_KEYS.iter().chain(RELATIVE_KEYS).copied().collect();
     let any = time.section("[time]", &all)?;
     match any.need("axis", "axis = \"absolute\"")?.word(AXES)? {
@@ -189,27 +186,26 @@ fn read_axis(time: &Value<'_>, definition: &Definition) -> Result<TimeAxis> {
         }
         Axis::Relative => {
             let section = time.section("[time] of axis \"relative\"", RELATIVE_KEYS)?;
-            read_relative(&section, definition)
+            read_relative(&section)
         }
         Axis::Absolute => {
             let section = time.section("[time] of axis \"absolute\"", ABSOLUTE_KEYS)?;
-            Ok(TimeAxis::Absolute(read_absolute(&section, definition)?))
+            Ok(TimeAxis::Absolute(read_absolute(&section)?))
         }
     }
 }
 
-fn read_relative(section: &Section<'_>, definition: &Definition) -> Result<TimeAxis> {
+fn read_relative(section: &Section<'_>) -> Result<TimeAxis> {
     let column = section.need("column", "column = \"cycle\"")?.text()?;
     let unit = section.need("unit", "unit = \"s\"")?.text()?;
-    let run_key = section.text("run_key")?;
     Ok(TimeAxis::Relative {
-        column: table_name(definition, column),
+        column: column.to_string(),
         unit: unit.to_string(),
-        run_key: run_key.map(|name| table_name(definition, &name)),
+        run_key: section.text("run_key")?,
     })
 }
 
-fn read_absolute(section: &Section<'_>, definition: &Definition) -> Result<AbsoluteTime> {
+fn read_absolute(section: &Section<'_>) -> Result<AbsoluteTime> {
     let columns = match (section.text("column")?, section.texts("columns")?) {
         (Some(column), many) if many.is_empty() => vec![column],
         (Some(_), _) => return Err(section.error("[time] has both column and columns: keep one")),
@@ -219,10 +215,7 @@ fn read_absolute(section: &Section<'_>, definition: &Definition) -> Result<Absol
     let scale = section.word("scale", SCALES, TimeScale::Utc)?;
     let (valid_from_micros, valid_to_micros) = read_valid_times(section)?;
     Ok(AbsoluteTime {
-        columns: columns
-            .iter()
-            .map(|name| table_name(definition, name))
-            .collect(),
+        columns,
         code,
         epoch_micros: read_epoch(section, code, scale)?,
         scale,
@@ -324,14 +317,14 @@ fn read_names(section: &Section<'_>) -> Result<(String, String, Option<String>)>
     }
 }
 
-fn read_range(value: &Value<'_>) -> Result<(f64, f64)> {
+pub(super) fn read_range(value: &Value<'_>) -> Result<(f64, f64)> {
     match value.items()?.as_slice() {
         [low, high] => Ok((low.number()?, high.number()?)),
         _ => Err(value.error("valid must be [low, high], where -inf and inf leave a side open")),
     }
 }
 
-fn read_limits(value: &Value<'_>) -> Result<Vec<Limit>> {
+pub(super) fn read_limits(value: &Value<'_>) -> Result<Vec<Limit>> {
     let items = value.items()?;
     items
         .iter()

@@ -15,7 +15,7 @@ pub(super) fn write(definition: &Definition) -> String {
     out.pair("stream", &quoted(&definition.stream));
     out.optional("description", definition.description.as_deref());
     write_input(&mut out, &definition.input);
-    write_axis(&mut out, &definition.time);
+    write_axis(&mut out, "[time]", &definition.time);
     write_table(&mut out, definition);
     for column in &definition.columns {
         write_column(&mut out, column);
@@ -25,14 +25,14 @@ pub(super) fn write(definition: &Definition) -> String {
 
 /// The text so far.
 #[derive(Default)]
-struct Text(String);
+pub(super) struct Text(pub(super) String);
 
 impl Text {
-    fn header(&mut self, header: &str) {
+    pub(super) fn header(&mut self, header: &str) {
         self.0.push_str(&format!("\n{header}\n"));
     }
 
-    fn pair(&mut self, key: &str, value: &str) {
+    pub(super) fn pair(&mut self, key: &str, value: &str) {
         self.0.push_str(&format!("{key} = {value}\n"));
     }
 
@@ -45,13 +45,13 @@ impl Text {
         }
     }
 
-    fn optional(&mut self, key: &str, value: Option<&str>) {
+    pub(super) fn optional(&mut self, key: &str, value: Option<&str>) {
         if let Some(value) = value {
             self.pair(key, &quoted(value));
         }
     }
 
-    fn list(&mut self, key: &str, values: &[String]) {
+    pub(super) fn list(&mut self, key: &str, values: &[String]) {
         if !values.is_empty() {
             self.pair(key, &array(values.iter().map(|value| quoted(value))));
         }
@@ -73,7 +73,8 @@ fn write_input(out: &mut Text, input: &InputLayout) {
     out.list("null_values", &input.null_values);
 }
 
-fn write_axis(out: &mut Text, axis: &TimeAxis) {
+/// An axis under a header; nothing of none.
+pub(super) fn write_axis(out: &mut Text, header: &str, axis: &TimeAxis) {
     match axis {
         TimeAxis::None => {}
         TimeAxis::Relative {
@@ -81,18 +82,18 @@ fn write_axis(out: &mut Text, axis: &TimeAxis) {
             unit,
             run_key,
         } => {
-            out.header("[time]");
+            out.header(header);
             out.pair("axis", "\"relative\"");
             out.pair("column", &quoted(column));
             out.pair("unit", &quoted(unit));
             out.optional("run_key", run_key.as_deref());
         }
-        TimeAxis::Absolute(time) => write_absolute(out, time),
+        TimeAxis::Absolute(time) => write_absolute(out, header, time),
     }
 }
 
-fn write_absolute(out: &mut Text, time: &AbsoluteTime) {
-    out.header("[time]");
+fn write_absolute(out: &mut Text, header: &str, time: &AbsoluteTime) {
+    out.header(header);
     out.pair("axis", "\"absolute\"");
     match time.columns.as_slice() {
         [column] => out.pair("column", &quoted(column)),
@@ -171,7 +172,7 @@ fn write_column(out: &mut Text, column: &Column) {
     out.optional("sibling_of", column.sibling_of.as_deref());
 }
 
-fn limit(limit: &Limit) -> String {
+pub(super) fn limit(limit: &Limit) -> String {
     let ends = [("low", limit.low), ("high", limit.high)];
     let ends = ends
         .into_iter()
@@ -179,21 +180,21 @@ fn limit(limit: &Limit) -> String {
     inline_table(std::iter::once(format!("name = {}", quoted(&limit.name))).chain(ends))
 }
 
-fn array(values: impl IntoIterator<Item = String>) -> String {
+pub(super) fn array(values: impl IntoIterator<Item = String>) -> String {
     let values: Vec<String> = values.into_iter().collect();
     format!("[{}]", values.join(", "))
 }
 
-fn inline_table(pairs: impl IntoIterator<Item = String>) -> String {
+pub(super) fn inline_table(pairs: impl IntoIterator<Item = String>) -> String {
     let pairs: Vec<String> = pairs.into_iter().collect();
     format!("{{ {} }}", pairs.join(", "))
 }
 
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     Value::String(text.to_string()).to_string()
 }
 
-fn float(number: f64) -> String {
+pub(super) fn float(number: f64) -> String {
     Value::Float(number).to_string()
 }
 
@@ -201,7 +202,7 @@ fn instant(micros: i64) -> String {
     quoted(&format_rfc3339(micros))
 }
 
-fn word<T: PartialEq>(words: &[(&'static str, T)], wanted: &T) -> &'static str {
+pub(super) fn word<T: PartialEq>(words: &[(&'static str, T)], wanted: &T) -> &'static str {
     words
         .iter()
         .find(|(_, word)| word == wanted)
