@@ -372,7 +372,7 @@ fn xtce_that_is_not_implemented_is_refused_with_its_line() {
         half a byte each: d.xml:4: LinearAdjustment has "0.5", which is no such whole number
         lookup length: d.xml:4: DiscreteLookupList in "SizeInBits" is not implemented
         length comes later: d.xml:5: "B" takes its size from "P", which does not come before it in container "R"
-        array in steps: d.xml:4: StartingIndex has no element "FixedValue" in it
+        array in steps: d.xml:4: DynamicValue in "StartingIndex" is not implemented
         two dimensions: d.xml:4: DimensionList has several dimensions: not implemented
         array of itself: d.xml:4: ArrayParameterType "t" contains itself, or is nested too deeply
         huge array: d.xml:6: the entry lies outside of every packet, which has 0 to 524336 bits
