@@ -69,10 +69,10 @@ fn link(text: &str) -> Link {
 
 const LINKS: [&str; 6] = [
     "aos(frame_length = 120, marker, randomized, fecf)",
-    "aos(frame_length = 160, marker, insert_zone = 7, header_control, ocf, fecf)",
-    "aos(frame_length = 892, marker, randomized, reed_solomon = 223, interleave = 4, insert_zone = 2, ocf)",
-    "aos(frame_length = 320, marker, reed_solomon = 239, interleave = 2, basis = \"conventional\", fecf)",
-    "tm(frame_length = 240, marker, reed_solomon = 239, interleave = 3)",
+    "aos(frame_length = 160, marker, insert_zone = 7, ocf, fecf, header_error_control)",
+    "aos(frame_length = 892, marker, randomized, reed_solomon = 255/223, interleave = 4, insert_zone = 2, ocf)",
+    "aos(frame_length = 320, marker, reed_solomon = 255/239, interleave = 2, basis = conventional, fecf)",
+    "tm(frame_length = 240, marker, reed_solomon = 255/239, interleave = 3)",
     "tm(frame_length = 301, marker, randomized, fecf)",
 ];
 
@@ -115,7 +115,7 @@ fn damaged_streams_are_found_too() {
 
 #[test]
 fn one_frame_is_enough_for_tm() {
-    let link = link("tm(frame_length = 240, marker, reed_solomon = 223, interleave = 2)");
+    let link = link("tm(frame_length = 240, marker, reed_solomon = 255/223, interleave = 2)");
     let found = find_link(&stream(&link, 1)).expect("a link");
     assert_eq!(found.link, link);
 }
