@@ -18,7 +18,7 @@ use std::io::{Cursor, Read};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BinaryArray, BinaryBuilder, BooleanArray, Int16Array, Int32Array, Int64Array,
+    ArrayRef, BinaryArray, BinaryBuilder, BooleanArray, Int16Array, Int32Array, Int64Array,
     RecordBatch,
 };
 use arrow::datatypes::SchemaRef;

@@ -78,7 +78,7 @@ fn parameters_of(text: &str) -> Vec<&str> {
 
 /// A word as TOML has it; numbers, lists, `true` and `false` are no words.
 fn quoted(value: &str) -> String {
-    let is_number = value.bytes().all(|byte| byte.is_ascii_digit());
+    let is_number = value.parse::<i64>().is_ok();
     match value {
         "true" | "false" => value.to_owned(),
         _ if is_number || value.starts_with(['[', '"']) => value.to_owned(),
@@ -138,7 +138,14 @@ mod tests {
             assert_eq!(Link::named(&shown).expect("a name").expect("a link"), link);
             written.push_str(&format!("{shown}\n"));
         }
-        expect![[r#""#]].assert_eq(&written);
+        expect![[r#"
+            aos(frame_length = 892, reed_solomon = 255/223, interleave = 4, basis = dual, marker, randomized)
+            tm(frame_length = 1115, fecf)
+            aos(frame_length = 892, reed_solomon = 255/223, interleave = 4, basis = dual, marker, randomized, fecf, spacecraft = 157, virtual_channels = [16, 6])
+            aos(frame_length = 892, ocf, fecf, header_error_control, insert_zone = 4)
+            tm(frame_length = 1115, reed_solomon = 255/239, interleave = 5, basis = conventional, marker, randomized)
+            tm(frame_length = 100, any_packet_version)
+        "#]].assert_eq(&written);
         assert!(Link::named("csv").is_none());
         assert!(Link::named("cadu(frame_length = 3)").is_none());
     }
@@ -164,6 +171,20 @@ mod tests {
             let error = Link::named(text).expect("a name").expect_err("no link");
             format!("{}\n", error.message())
         });
-        expect![[r#""#]].assert_eq(&errors.concat());
+        expect![[r#"
+            link "aos": the link lacks the key "frame_length", such as frame_length = 892
+            link "aos(insert_zone=4)": the link lacks the key "frame_length", such as frame_length = 892
+            link "aos(frame_length=892": expected ")" at the end
+            link "aos(frame_length=892, insertzone=4)": unknown key "insertzone" in the link, did you mean "insert_zone": keys are preset, kind, frame_length, marker, randomized, reed_solomon, interleave, basis, insert_zone, ocf, fecf, header_error_control, virtual_channels, spacecraft, any_packet_version
+            link "aos(frame_length="892")": frame_length is a string: expected a whole number
+            link "aos(frame_length=892, interleave=4)": interleave belongs to reed_solomon
+            link "aos(frame_length=892, reed_solomon=255)": reed_solomon is an integer: expected a text
+            link "aos(frame_length=892, reed_solomon=255/223, basis=berlekamp)": basis is "berlekamp": expected dual, conventional
+            link "tm(frame_length=1115, insert_zone=4)": tm frames have no place for an insert zone; leave it out, or choose aos frames
+            link "jpss(kind=tm)": kind beside preset: leave one of them out
+            link "aos(frame_length=-1)": frame_length is an integer: expected a number in its range
+            link "aos(frame_length=892, fecf=[)": not TOML: unclosed array, expected `]`
+            link "aos(frame_length=892) and more": expected ")" at the end
+        "#]].assert_eq(&errors.concat());
     }
 }
