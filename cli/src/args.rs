@@ -271,9 +271,15 @@ pub(crate) struct RedriveArgs {
     /// Meant for this table.
     #[arg(long, value_name = "T")]
     pub(crate) table: Option<String>,
-    /// A mended definition, stored with the table first.
+    /// A mended definition: of a stream, stored with the table first, or of packets.
     #[arg(long, value_name = "FILE")]
     pub(crate) schema: Option<String>,
+    /// Packets: the prefix of their tables, as they were ingested.
+    #[arg(long, value_name = "P")]
+    pub(crate) prefix: Option<String>,
+    /// Packets: the time axis, as they were ingested.
+    #[arg(long, value_name = "EXPR")]
+    pub(crate) time: Option<String>,
 }
 
 /// `downlake schema`

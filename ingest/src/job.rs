@@ -6,7 +6,7 @@
 mod packets;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use downlake_lake::schema::axis_expr::parse_axis;
@@ -27,6 +27,7 @@ use crate::progress::Progress;
 use crate::report::{IngestReport, UnitEnd};
 use crate::source::{self, Opened, PathPattern, SourceFile, SourceOptions, SourceRef};
 use crate::stop::Stop;
+pub(crate) use packets::PacketsAgain;
 use packets::PlannedPackets;
 
 /// What is asked of an ingest.
@@ -156,7 +157,7 @@ async fn with_stream_of_format(
         return Ok(request);
     };
     // A source that cannot be read fails when its turn comes.
-    let Ok(file) = source::open(first, &request.temp_dir, options).await else {
+    let Ok(file) = open_hashed(first, &request.temp_dir, options).await else {
         return Ok(request);
     };
     let format = match &request.format {
@@ -171,6 +172,18 @@ async fn with_stream_of_format(
         request.definition = Some(embedded::get(stream)?);
     }
     Ok(request)
+}
+
+/// A source as a local file whose hash is known: what is read later must be
+/// the same. Reads it off the async threads.
+async fn open_hashed(
+    source: &SourceRef,
+    temp_dir: &Path,
+    options: &SourceOptions,
+) -> Result<SourceFile> {
+    let file = source::open(source, temp_dir, options).await?;
+    let hashed = tokio::task::spawn_blocking(move || file.content_hash().map(|_| file)).await;
+    hashed.map_err(|e| Error::internal(format!("reading {} stopped: {e}", source.name())))?
 }
 
 /// With the format given, every file is taken for what it is said to be.
@@ -491,11 +504,8 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// A source as a local file whose hash is known. Reads it off the async threads.
     async fn open(&self, source: &SourceRef) -> Result<SourceFile> {
-        let file = source::open(source, &self.request.temp_dir, &self.options).await?;
-        let hashed = tokio::task::spawn_blocking(move || file.content_hash().map(|_| file)).await;
-        hashed.map_err(|e| Error::internal(format!("reading {} stopped: {e}", source.name())))?
+        open_hashed(source, &self.request.temp_dir, &self.options).await
     }
 
     /// What the sources hold together. One that cannot be read is left out
@@ -682,7 +692,7 @@ impl<'a> Job<'a> {
         self.progress.begin(&file.name, file.size, index, units);
         if self.packets.is_some() {
             let identity = self.identity(source, &file)?;
-            return self.packet_unit(file, identity).await;
+            return self.packet_unit(file, identity, None).await;
         }
         self.catch_up().await?;
         let Some(planned) = self.planned.clone() else {

@@ -27,7 +27,7 @@ use crate::decode::{Access, DecodeOptions, Decoded, Decoder, Format};
 use crate::frames::has_markers;
 use crate::packet::source::{FoundPackets, PacketInput, PacketPlan};
 use crate::progress::Progress;
-use crate::redrive::{Spool, StoredFraming};
+use crate::redrive::{Spool, SpooledPackets, StoredFraming};
 use crate::source::SourceFile;
 use crate::stop::Stop;
 
@@ -203,9 +203,13 @@ impl UnitWork {
             Reading::Packets { plan, .. } => {
                 let input = self.file.input(Access::Sequential, &self.temp_dir)?;
                 let definitions = self.streams.iter().map(|s| &s.definition.definition);
-                let found = FoundPackets::In {
-                    reader: input.into_reader(),
-                    has_markers: has_markers(&self.file.head()?),
+                let reader = input.into_reader();
+                let found = match self.spool {
+                    Some(_) => FoundPackets::Spooled(SpooledPackets::new(reader)),
+                    None => FoundPackets::In {
+                        reader,
+                        has_markers: has_markers(&self.file.head()?),
+                    },
                 };
                 let input = PacketInput {
                     source: self.file.name.clone(),

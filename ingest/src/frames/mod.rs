@@ -23,7 +23,7 @@
 //! 732.0-B (AOS) and 133.0-B (space packets). Bit 0 is the most significant.
 
 pub mod aos;
-mod crc;
+pub(crate) mod crc;
 mod event;
 mod link;
 mod notation;

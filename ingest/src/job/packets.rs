@@ -6,18 +6,21 @@
 use std::sync::Arc;
 
 use downlake_lake::schema::names;
-use downlake_lake::table::Table;
 use downlake_lake::table::append::{Destination, UnitReport};
 use downlake_lake::table::unit::UnitIdentity;
+use downlake_lake::table::{Lake, Table};
 use downlake_lake::{Error, Result};
 
-use super::{Job, fold_name};
+use super::{IngestRequest, Job, fold_name, source_options};
 use crate::decode;
 use crate::frames::has_markers;
 use crate::packet::source::{Asked, PacketPlan};
-use crate::pipeline::{Reading, Target};
+use crate::pipeline::{Reading, Target, UnitWork};
+use crate::progress::Progress;
+use crate::redrive::Spool;
 use crate::report::UnitEnd;
 use crate::source::{Opened, SourceFile, SourceRef};
+use crate::stop::Stop;
 
 /// Where the streams of packets go.
 pub(super) struct PlannedPackets {
@@ -119,11 +122,12 @@ impl Job<'_> {
         }
     }
 
-    /// Lands one unit.
+    /// Lands one unit, or packets that were spooled.
     pub(super) async fn packet_unit(
         &mut self,
         file: SourceFile,
         mut identity: UnitIdentity,
+        spool: Option<Spool>,
     ) -> Result<UnitEnd> {
         let planned = self
             .packets
@@ -139,7 +143,10 @@ impl Job<'_> {
         }
         let bytes_in = file.size;
         let reading = Reading::Packets { plan, state };
-        let work = self.work(targets, reading, file, identity)?;
+        let work = UnitWork {
+            spool,
+            ..self.work(targets, reading, file, identity)?
+        };
         let report: UnitReport = work.land().await?;
         self.remember_tables(&report).await?;
         Ok(UnitEnd::landed(report, bytes_in))
@@ -206,6 +213,57 @@ impl Job<'_> {
     pub(super) fn packet_tables(&self) -> Vec<Arc<Table>> {
         let planned = self.packets.iter().flat_map(|planned| &planned.targets);
         planned.filter_map(Target::table).collect()
+    }
+}
+
+/// Packets that were refused before, on their way into the tables of their
+/// definitions of today.
+pub(crate) struct PacketsAgain<'a> {
+    job: Job<'a>,
+}
+
+impl<'a> PacketsAgain<'a> {
+    pub(crate) async fn plan(
+        lake: &'a Arc<Lake>,
+        request: &'a IngestRequest,
+        progress: &Arc<dyn Progress>,
+        stop: &Stop,
+    ) -> Result<PacketsAgain<'a>> {
+        let mut job = Job {
+            lake: Some(lake),
+            request,
+            progress: Arc::clone(progress),
+            stop: stop.clone(),
+            options: source_options(request),
+            target: String::new(),
+            planned: None,
+            packets: None,
+            inferred: None,
+        };
+        job.plan(&[], &mut Opened::default()).await?;
+        Ok(PacketsAgain { job })
+    }
+
+    /// The hash of the definitions of today.
+    pub(crate) fn definition_hash(&self) -> Option<String> {
+        self.job.packets_hash()
+    }
+
+    pub(crate) async fn has_landed(&self, ingest_id: i64) -> Result<bool> {
+        let lake = self.job.lake()?;
+        for table in self.job.packet_tables() {
+            lake.reconcile(&table).await?;
+        }
+        lake.has_landed(ingest_id).await
+    }
+
+    pub(crate) async fn land(
+        &mut self,
+        file: SourceFile,
+        identity: UnitIdentity,
+        spool: Spool,
+    ) -> Result<UnitEnd> {
+        self.job.packet_unit(file, identity, Some(spool)).await
     }
 }
 

@@ -4,22 +4,35 @@
 use downlake_lake::table::gaps::{Gap, GapKind};
 
 use super::feed::{Chunk, FrameGap, Hole};
-use super::sequence::{self, SequenceGap, SequenceTracker};
+use super::sequence::{self, SequenceGap, SequenceTracker, Sequences};
 use crate::decode::{Missing, PacketGap};
 
 /// Follows the chunks of a source.
-#[derive(Default)]
 pub(crate) struct Losses {
-    tracker: SequenceTracker,
+    /// None where nothing is to be told.
+    tracker: Option<SequenceTracker>,
+}
+
+impl Default for Losses {
+    fn default() -> Losses {
+        Losses {
+            tracker: Some(SequenceTracker::default()),
+        }
+    }
 }
 
 impl Losses {
+    /// For packets that are not a whole source: tells nothing.
+    pub(crate) fn untold() -> Losses {
+        Losses { tracker: None }
+    }
+
     /// Takes a chunk as it came; its frame gaps are taken out.
     pub(crate) fn note(&mut self, chunk: &mut Chunk) -> Missing {
-        let mut missing = Missing {
-            marks: self.tracker.note(chunk),
-            ..Missing::default()
-        };
+        let mut missing = Missing::default();
+        if let Some(tracker) = &mut self.tracker {
+            missing.marks = tracker.note(chunk);
+        }
         for hole in &chunk.holes {
             missing.bytes += hole.bytes;
             missing.gaps.push(bytes_gap(hole));
@@ -36,7 +49,9 @@ impl Losses {
         self,
         route: impl Fn(u16) -> Option<usize>,
     ) -> (Vec<PacketGap>, Vec<String>) {
-        let found = self.tracker.finish();
+        let found = self
+            .tracker
+            .map_or_else(Sequences::default, SequenceTracker::finish);
         let gaps = found.gaps.iter();
         let gaps = gaps.map(|gap| packet_gap(gap, route(gap.apid)));
         (gaps.collect(), found.notices)

@@ -6,9 +6,9 @@
 //! no packet is told, and so is the end of a packet that its container does
 //! not describe. Rows of a stream come in the order of their packets.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::BufRead;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use arrow::array::{
     ArrayRef, BooleanArray, Int16Array, RecordBatch, RecordBatchOptions, new_null_array,
@@ -28,6 +28,7 @@ use super::stream::Stream;
 use crate::decode::batch::unreadable;
 use crate::decode::packets::{framing, open_feed, open_frames};
 use crate::decode::{Decoded, Decoder, Framing, Missing, RawRecord, Records, Reject, reason};
+use crate::redrive::SpooledPackets;
 
 /// The columns of packets that came in frames.
 const CHANNEL_COLUMNS: [(&str, ColumnType, &str); 3] = [
@@ -51,6 +52,8 @@ pub struct PacketPlan {
     is_framed: bool,
     streams: Vec<Definition>,
     notices: Vec<String>,
+    /// The streams whose notices were told.
+    told: Arc<Mutex<BTreeSet<usize>>>,
     hash: String,
 }
 
@@ -86,8 +89,8 @@ pub(crate) enum FoundPackets {
         reader: Box<dyn BufRead + Send>,
         has_markers: bool,
     },
-    /// One by one already.
-    Feed(Box<dyn Feed>),
+    /// One by one, by an earlier landing that refused them.
+    Spooled(SpooledPackets<Box<dyn BufRead + Send>>),
 }
 
 impl PacketPlan {
@@ -108,6 +111,7 @@ impl PacketPlan {
         Ok(PacketPlan {
             streams: streams.collect(),
             notices: decoder.notices().to_vec(),
+            told: Arc::default(),
             hash: hash_of(schemas, asked.time),
             schemas: schemas.to_vec(),
             prefix: asked.prefix.map(str::to_owned),
@@ -143,6 +147,8 @@ impl PacketPlan {
         definitions: impl Iterator<Item = &'a Definition>,
     ) -> Result<Box<dyn Decoder>> {
         let decoder = schema::decoder(&self.schemas, self.prefix.as_deref(), self.time.as_deref())?;
+        // What is missing beside them was told by the earlier landing.
+        let is_spooled = matches!(input.found, FoundPackets::Spooled(_));
         let (feed, notices) = self.feed(input.found, &decoder, &input.source)?;
         let layouts = decoder
             .streams()
@@ -154,10 +160,14 @@ impl PacketPlan {
         Ok(Box::new(PacketSource {
             chunk: Chunk::with_target(input.batch_bytes),
             apids: self.apids.clone(),
-            losses: Some(Losses::default()),
+            losses: Some(match is_spooled {
+                true => Losses::untold(),
+                false => Losses::default(),
+            }),
             joiner: joiner(decoder.segments()),
             tails: vec![(0, 0); layouts.len()],
             routes: Routes::default(),
+            told: Arc::clone(&self.told),
             layouts,
             feed,
             decoder,
@@ -173,7 +183,7 @@ impl PacketPlan {
         source: &str,
     ) -> Result<(Box<dyn Feed>, Vec<String>)> {
         let (reader, has_markers) = match found {
-            FoundPackets::Feed(feed) => return Ok((feed, Vec::new())),
+            FoundPackets::Spooled(feed) => return Ok((Box::new(feed), Vec::new())),
             FoundPackets::In {
                 reader,
                 has_markers,
@@ -307,6 +317,7 @@ struct PacketSource {
     /// None, once all was told.
     losses: Option<Losses>,
     routes: Routes,
+    told: Arc<Mutex<BTreeSet<usize>>>,
     chunk: Chunk,
     /// For each stream: packets that go on beyond their container, and bytes.
     tails: Vec<(u64, u64)>,
@@ -392,6 +403,7 @@ impl PacketSource {
         for rows in &decoded.rows {
             self.tell_tails(rows, &entries, &bytes, &mut rest);
             self.routes.note(rows, &entries, &bytes);
+            rest.notices.extend(self.notices_of(rows.stream));
         }
         // Times are asked for before the rows that have them.
         self.ready.push_back(rest);
@@ -441,15 +453,27 @@ impl PacketSource {
                 record: RawRecord {
                     byte_offset: Some(entry.offset + if is_in_file { inside } else { 0 }),
                     line: None,
-                    packet_index: Some(entry.index),
+                    packet_index: None,
                     raw: bytes.slice(end - tail..end),
                 },
                 reason: reason::UNDECODED_TAIL,
                 detail: format!(
-                    "the packet has {} bytes, of which its container describes {inside}: they are a row of \"{}\", these {tail} are not",
-                    entry.length, layout.name
+                    "packet {} has {} bytes, of which its container describes {inside}: they are a row of \"{}\", these {tail} are not",
+                    entry.index, entry.length, layout.name
                 ),
             });
+        }
+    }
+
+    /// What a person should know of a stream that has rows, once a command.
+    fn notices_of(&self, stream: usize) -> Vec<String> {
+        let mut told = self.told.lock().expect("no panic holds the lock");
+        match told.insert(stream) {
+            true => {
+                let stream = self.decoder.streams().nth(stream);
+                stream.map_or_else(Vec::new, |stream| stream.notices.clone())
+            }
+            false => Vec::new(),
         }
     }
 

@@ -165,18 +165,74 @@ fn whole_groups() {
     "#]],
     );
     // Each segment twice.
-    check("F1 \" C2 \" L3 \"", expect![[""]]);
+    check(
+        "F1 \" C2 \" L3 \"",
+        expect![[r#"
+        #0 <1 0><2 2><3 4>
+        #1 refused: APID 99: segment with count 1: the segment before it came again
+        #3 refused: APID 99: segment with count 2: the segment before it came again
+        #5 refused: APID 99: segment with count 3: no first segment came before it
+    "#]],
+    );
 }
 
 #[test]
 fn broken_groups() {
-    check("F1 C2 L4 W5", expect![[""]]);
-    check("F1 C2 F3 L4", expect![[""]]);
-    check("F1 C2 W3", expect![[""]]);
-    check("C1 L2", expect![[""]]);
-    check("F1 C2", expect![[""]]);
-    check("F1 C1 L2", expect![[""]]);
-    check("98:F1 F1 98:C2", expect![[""]]);
+    check(
+        "F1 C2 L4 W5",
+        expect![[r#"
+        #3
+        #0 refused: APID 99: segments with counts 1 to 2: count 4 stands where 3 is due
+        #1 refused: APID 99: segments with counts 1 to 2: count 4 stands where 3 is due
+        #2 refused: APID 99: segment with count 4: count 4 stands where 3 is due
+    "#]],
+    );
+    check(
+        "F1 C2 F3 L4",
+        expect![[r#"
+        #2 <3 2><4 3>
+        #0 refused: APID 99: segments with counts 1 to 2: count 3 is another first segment
+        #1 refused: APID 99: segments with counts 1 to 2: count 3 is another first segment
+    "#]],
+    );
+    check(
+        "F1 C2 W3",
+        expect![[r#"
+        #2
+        #0 refused: APID 99: segments with counts 1 to 2: count 3 is a whole packet
+        #1 refused: APID 99: segments with counts 1 to 2: count 3 is a whole packet
+    "#]],
+    );
+    check(
+        "C1 L2",
+        expect![[r#"
+        #0 refused: APID 99: segment with count 1: no first segment came before it
+        #1 refused: APID 99: segment with count 2: no first segment came before it
+    "#]],
+    );
+    check(
+        "F1 C2",
+        expect![[r#"
+        #0 refused: APID 99: segments with counts 1 to 2: the source ends before the last segment
+        #1 refused: APID 99: segments with counts 1 to 2: the source ends before the last segment
+    "#]],
+    );
+    check(
+        "F1 C1 L2",
+        expect![[r#"
+        #0 refused: APID 99: segment with count 1: count 1 stands where 2 is due
+        #1 refused: APID 99: segment with count 1: count 1 stands where 2 is due
+        #2 refused: APID 99: segment with count 2: no first segment came before it
+    "#]],
+    );
+    check(
+        "98:F1 F1 98:C2",
+        expect![[r#"
+        #0 refused: APID 98: segments with counts 1 to 2: the source ends before the last segment
+        #2 refused: APID 98: segments with counts 1 to 2: the source ends before the last segment
+        #1 refused: APID 99: segment with count 1: the source ends before the last segment
+    "#]],
+    );
 }
 
 #[test]
@@ -195,7 +251,14 @@ fn secondary_headers_of_later_segments_are_left_out() {
         secondary_header_bytes: 6,
     };
     let out = joined(&packets, 6, &[(99, rule)]);
-    expect![[""]].assert_eq(&out.shown());
+    expect![[r#"
+        #0 refused: APID 99: segment with count 1: count 2 has 5 bytes of data, and its secondary header 6
+        #1 refused: APID 99: segment with count 2: count 2 has 5 bytes of data, and its secondary header 6
+        #2 refused: APID 99: segment with count 3: no first segment came before it
+        #3 refused: APID 99: segment with count 4: count 5 has 5 bytes of data, and its secondary header 6
+        #4 refused: APID 99: segment with count 5: count 5 has 5 bytes of data, and its secondary header 6
+        #5 refused: APID 99: segment with count 6: no first segment came before it
+    "#]].assert_eq(&out.shown());
 }
 
 #[test]
@@ -343,8 +406,10 @@ fn a_group_that_is_too_long() {
     let out = joined(&packets, 10, &[(99, PLAIN)]);
     assert_eq!((out.whole.len(), out.joined.len()), (0, 0));
     assert_eq!(out.refused.len(), packets.len());
-    expect![[""]].assert_eq(&out.refused[3].2);
-    expect![[""]].assert_eq(&out.refused[256].2);
+    expect!["APID 99: segments with counts 0 to 254: more than 16777216 bytes with count 255"]
+        .assert_eq(&out.refused[3].2);
+    expect!["APID 99: segment with count 256: no first segment came before it"]
+        .assert_eq(&out.refused[256].2);
 }
 
 #[test]
@@ -356,7 +421,8 @@ fn a_group_of_too_many_segments() {
     packets[0] = packet(99, FIRST, 0, 0);
     let out = joined(&packets, 1000, &[(99, PLAIN)]);
     assert_eq!(out.refused.len(), packets.len());
-    expect![[""]].assert_eq(&out.refused[3].2);
+    expect!["APID 99: segments with counts 0 to 16383: more than 16384 segments with count 0"]
+        .assert_eq(&out.refused[3].2);
 }
 
 #[test]

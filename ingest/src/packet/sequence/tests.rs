@@ -251,7 +251,10 @@ fn two_passes_in_turn() {
     // The second one is behind, and each lost something.
     check_packets(
         &interleaved(&["100-149 160-200", "90-119 121-190"]),
-        &expect![[""]],
+        &expect![[r#"
+            11 late 90..99, 10 packets, #1 to #19, at 100
+            11 late 150..159, 10 packets, #119 to #137, at 11900
+        "#]],
     );
 }
 
@@ -385,9 +388,21 @@ fn late_by_more_than_half_of_the_range() {
     "#]],
     );
     // Not from its beginning.
-    check("0-99 200-9999 150-199 10000-10010", expect![[""]]);
+    check(
+        "0-99 200-9999 150-199 10000-10010",
+        expect![[r#"
+        11 lost 100..149, 50 packets, #99 to #9900, at 990000
+        11 late 150..199, 50 packets, #9900 to #9949, at 990000
+    "#]],
+    );
     // By so much more that it is taken for a loss ahead.
-    check("0-99 200-15000 150-199", expect![[""]]);
+    check(
+        "0-99 200-15000 150-199",
+        expect![[r#"
+        11 lost 100..199, 100 packets, #99 to #100, at 10000
+        11 lost 15001..149, 1533 packets, #14900 to #14901, at 1490100
+    "#]],
+    );
     // By more than the range.
     check(
         "0-99 200-16383 0-299 100-199 300-310",
@@ -465,9 +480,29 @@ fn resets() {
     "#]],
     );
     // A single packet that is wrong: what is behind it was late for nothing.
-    check("0-99 4196 100-199", expect![[""]]);
-    check("0-99 4196 100-149 160-199", expect![[""]]);
-    check("0-99 4196-4197 100-199", expect![[""]]);
+    check(
+        "0-99 4196 100-199",
+        expect![[r#"
+        11 reset 99..4196, 0 packets, #99 to #100, at 10000
+        11 late 100..199, 100 packets, #101 to #200, at 10100
+    "#]],
+    );
+    check(
+        "0-99 4196 100-149 160-199",
+        expect![[r#"
+        11 reset 99..4196, 0 packets, #99 to #100, at 10000
+        11 late 100..149, 50 packets, #101 to #150, at 10100
+        11 lost 150..159, 10 packets, #150 to #151, at 15100
+        11 late 160..199, 40 packets, #151 to #190, at 15100
+    "#]],
+    );
+    check(
+        "0-99 4196-4197 100-199",
+        expect![[r#"
+        11 lost 200..4195, 3996 packets, #201 to #100, at 10000
+        11 late 100..199, 100 packets, #102 to #201, at 10200
+    "#]],
+    );
     // What was missing before stays so.
     check(
         "0-9 12-99 ~0-9 ~12-20",
@@ -482,12 +517,25 @@ fn resets() {
 #[test]
 fn spacecraft_and_apids_count_for_themselves() {
     let mut packets = interleaved(&["1:0-9 1:12-15", "2:5-9 2:20-30", "2047:3-9 2047:1-5"]);
-    check_packets(&packets, &expect![[""]]);
+    check_packets(
+        &packets,
+        &expect![[r#"
+        2 lost 10..19, 10 packets, #13 to #16, at 1600
+        1 lost 10..11, 2 packets, #27 to #30, at 3000
+    "#]],
+    );
     for packet in &mut packets {
         packet.spacecraft = Some(packet.apid);
         packet.apid = 5;
     }
-    check_packets(&packets, &expect![[""]]);
+    check_packets(
+        &packets,
+        &expect![[r#"
+        spacecraft 2 5 lost 10..19, 10 packets, #13 to #16, at 1600
+        spacecraft 2047 5 reset 9..1, 0 packets, #20 to #23, at 2300
+        spacecraft 1 5 lost 10..11, 2 packets, #27 to #30, at 3000
+    "#]],
+    );
 }
 
 /// Numbers that look random (SplitMix64).

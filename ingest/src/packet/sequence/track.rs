@@ -67,8 +67,8 @@ struct Epoch {
     /// The highest position, and its packet.
     head: u64,
     head_index: u64,
-    /// The position that the head last leapt to, farther than a block returns.
-    leap: Option<u64>,
+    /// How the head last moved, if farther than a block returns.
+    leap: Option<Leap>,
     /// What is missing, by its first position.
     missing: BTreeMap<u64, Missing>,
     /// Which row tells the reset that it began with.
@@ -84,6 +84,14 @@ struct Missing {
     before_index: u64,
     after_index: u64,
     after_offset: u64,
+}
+
+/// A move of the head.
+#[derive(Debug, Clone, Copy)]
+struct Leap {
+    from: u64,
+    from_index: u64,
+    to: u64,
 }
 
 /// Packets that follow each other, but not the head.
@@ -349,11 +357,15 @@ impl Track {
             };
             epoch.missing.insert(epoch.head + 1, gap);
         }
+        if steps > RETURN_WITHIN {
+            epoch.leap = Some(Leap {
+                from: epoch.head,
+                from_index: epoch.head_index,
+                to: epoch.head + steps,
+            });
+        }
         epoch.head += steps;
         epoch.head_index = packet.index;
-        if steps > RETURN_WITHIN {
-            epoch.leap = Some(epoch.head);
-        }
         self.prints.set(packet.count, packet.print, room);
     }
 
@@ -413,9 +425,10 @@ impl Track {
         else {
             return;
         };
-        let is_lone = self.epoch.leap == Some(self.epoch.head);
+        let leap = self.epoch.leap.filter(|leap| leap.to == self.epoch.head);
         let gap = self.epoch.missing.get(&(position + 1)).copied();
-        let Some(gap) = gap.filter(|gap| is_lone && gap.to + 1 == self.epoch.head) else {
+        let (Some(leap), Some(gap)) = (leap, gap.filter(|gap| gap.to + 1 == self.epoch.head))
+        else {
             return;
         };
         self.epoch.missing.remove(&(position + 1));
@@ -423,10 +436,10 @@ impl Track {
             spacecraft: self.spacecraft,
             apid: self.apid,
             kind: GapKind::Reset,
-            from_seq: count_of(position),
-            to_seq: count_of(self.epoch.head),
+            from_seq: count_of(leap.from),
+            to_seq: count_of(leap.to),
             missing: 0,
-            before_index: gap.before_index,
+            before_index: leap.from_index,
             after_index: gap.after_index,
             byte_offset: gap.after_offset,
         });
@@ -540,8 +553,10 @@ impl Epoch {
     fn marks(&self) -> impl Iterator<Item = u64> {
         let of_gaps = self.missing.values();
         let of_gaps = of_gaps.flat_map(|gap| [gap.before_index, gap.after_index]);
+        let of_leap = self.leap.map(|leap| leap.from_index);
         [self.first_index, self.head_index]
             .into_iter()
+            .chain(of_leap)
             .chain(of_gaps)
     }
 }

@@ -18,7 +18,7 @@ use super::synthetic::packet;
 use crate::fuzz::{Random, broken};
 
 /// A document with these types, parameters and containers.
-fn xtce_text(types: &str, parameters: &str, containers: &str) -> String {
+pub(super) fn xtce_text(types: &str, parameters: &str, containers: &str) -> String {
     format!(
         "<SpaceSystem name=\"S\">\n<TelemetryMetaData>\n<ParameterTypeSet>{types}</ParameterTypeSet>\n\
          <ParameterSet>{parameters}</ParameterSet>\n<ContainerSet>{containers}</ContainerSet>\n\
@@ -69,7 +69,7 @@ fn with_criterion(criterion: &str) -> String {
     xtce_text(U8, P, &format!("{R}\n{heir}"))
 }
 
-fn compiled(read: downlake_lake::Result<PacketDefinition>) -> String {
+pub(super) fn compiled(read: downlake_lake::Result<PacketDefinition>) -> String {
     match read.and_then(|definition| PacketDecoder::new(&definition, None)) {
         Ok(_) => "accepted".to_owned(),
         Err(error) => error.message().to_owned(),
