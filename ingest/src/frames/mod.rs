@@ -40,7 +40,6 @@ pub use event::{
     Hole, Packet, Place,
 };
 pub use link::{FrameKind, Link, PRESETS, Preset};
-pub use notation::LinkTable;
 pub use receiver::Receiver;
 pub use search::{FoundLink, SEARCH_BYTES, find_link, has_markers};
 pub use sync::{MARKER, MARKER_WRONG_BITS};
