@@ -45,7 +45,36 @@ fn a_packet_definition_is_checked() {
         &program,
         &["schema", "check", "m/thermometer.xml"],
         0,
-        &expect![[r#""#]],
+        &expect![[r#"
+            $ downlake schema check m/thermometer.xml
+            Thermometer  xtce  6 parameters, 2 containers
+
+            reading  container Reading at m/thermometer.xml:20
+            when  APID_OF_IT == 7
+            axis  relative, _packet_index in packet
+            partition
+            sorted by  _packet_index
+            column  type  bit  bits  unit  source
+            apid  u16  5  11  apid
+            seq_flags  u8  16  2  seq_flags
+            seq_count  u16  18  14  seq_count
+            _packet_index  i64  _packet_index
+            _byte_offset  i64  _byte_offset
+            head  u8  0  5  HEAD
+            apid_of_it  u16  5  11  APID_OF_IT
+            seq  u16  16  16  SEQ
+            len  u16  32  16  LEN
+            met  u32  48  32  MET
+            temp  f64  80  8  K  TEMP
+            temp__raw  u8  80  8  TEMP
+            a clock?  [time]
+              axis = "absolute"
+              code = "seconds"
+              columns = ["MET"]
+              epoch = "..."
+            notice  parameter "OLD", which no container holds, could not be decoded: m/thermometer.xml:9: FloatDataEncoding has encoding="MILSTD_1750A": not implemented
+            the definition is good
+        "#]],
     );
     assert!(said.out.contains("the definition is good"));
     program.write(
@@ -56,7 +85,36 @@ fn a_packet_definition_is_checked() {
         &program,
         &["schema", "check", "m/schema.toml"],
         0,
-        &expect![[r#""#]],
+        &expect![[r#"
+            $ downlake schema check m/schema.toml
+            Thermometer  xtce  6 parameters, 2 containers
+
+            t  container Reading at m/thermometer.xml:20
+            when  APID_OF_IT == 7
+            axis  absolute, from met
+            partition  date
+            sorted by  time, seq_count
+            column  type  bit  bits  unit  source
+            apid  u16  5  11  apid
+            seq_flags  u8  16  2  seq_flags
+            seq_count  u16  18  14  seq_count
+            _packet_index  i64  _packet_index
+            _byte_offset  i64  _byte_offset
+            head  u8  0  5  HEAD
+            apid_of_it  u16  5  11  APID_OF_IT
+            seq  u16  16  16  SEQ
+            len  u16  32  16  LEN
+            met  u32  48  32  MET
+            temp  f64  80  8  K  TEMP
+            temp__raw  u8  80  8  TEMP
+            a clock?  [time]
+              axis = "absolute"
+              code = "seconds"
+              columns = ["MET"]
+              epoch = "..."
+            notice  parameter "OLD", which no container holds, could not be decoded: m/thermometer.xml:9: FloatDataEncoding has encoding="MILSTD_1750A": not implemented
+            the definition is good
+        "#]],
     );
     assert!(said.out.contains("absolute"));
     let json = program
@@ -82,7 +140,14 @@ fn every_refusal_of_a_packet_definition_is_told() {
         &program,
         &["schema", "check", "old.xml"],
         2,
-        &expect![[r#""#]],
+        &expect![[r#"
+            $ downlake schema check old.xml
+            Thermometer  xtce  7 parameters, 3 containers
+            refused  old.xml:9: FloatDataEncoding has encoding="MILSTD_1750A": not implemented
+            refused  old.xml:21: ParameterSegmentRefEntry is not implemented
+            old.xml is refused for 2 reasons
+            exit 2
+        "#]],
     );
     assert_eq!(said.out.matches("refused ").count(), 2, "{}", said.out);
     program.write("broken.xml", "<SpaceSystem name=\"S\">");
@@ -115,7 +180,68 @@ fn a_packet_definition_becomes_our_own_form() {
         &program,
         &["schema", "import", "m/thermometer.xml"],
         0,
-        &expect![[r#""#]],
+        &expect![[r#"
+            $ downlake schema import m/thermometer.xml
+            packets = "Thermometer"
+            root = "Header"
+
+            [[parameter]]
+            name = "HEAD"
+            type = "u5"
+
+            [[parameter]]
+            name = "APID_OF_IT"
+            type = "u11"
+
+            [[parameter]]
+            name = "SEQ"
+            type = "u16"
+
+            [[parameter]]
+            name = "LEN"
+            type = "u16"
+
+            [[parameter]]
+            name = "MET"
+            type = "u32"
+
+            [[parameter]]
+            name = "TEMP"
+            type = "u8"
+            unit = "K"
+            polynomial = [[200.0, 0], [0.5, 1]]
+
+            [[container]]
+            name = "Header"
+            abstract = true
+
+            [[container.entries]]
+            parameter = "HEAD"
+
+            [[container.entries]]
+            parameter = "APID_OF_IT"
+
+            [[container.entries]]
+            parameter = "SEQ"
+
+            [[container.entries]]
+            parameter = "LEN"
+
+            [[container]]
+            name = "Reading"
+            base = "Header"
+
+            [[container.entries]]
+            parameter = "MET"
+
+            [[container.entries]]
+            parameter = "TEMP"
+
+            [container.when]
+            parameter = "APID_OF_IT"
+            is = "=="
+            value = 7
+        "#]],
     );
     program.good(&["schema", "import", "m/thermometer.xml", "-o", "t.toml"]);
     let again = program.good(&["schema", "import", "t.toml"]);

@@ -348,7 +348,7 @@ fn xtce_that_is_not_implemented_is_refused_with_its_line() {
         laughs: d.xml:1: a document type definition is not accepted: remove the DOCTYPE
         deep: d.xml:1: elements are nested deeper than 64
         other root: d.xml:1: the root element is "html", not SpaceSystem
-        no containers: packet definition "S" has no container: nothing says what packets hold
+        no containers: d.xml:1: SpaceSystem "S" has no container: nothing says what packets hold
         zero bits: d.xml:5: parameter "T" has 0 bits: a whole number has 1 to 64
         65 bits: d.xml:5: parameter "T" has 65 bits: a whole number has 1 to 64
         BCD: d.xml:4: IntegerDataEncoding has encoding="packedBCD": not implemented

@@ -106,8 +106,8 @@ fn the_content_tells_the_form() {
         writeln!(out, "{name}: {said}").expect("a line");
     }
     expect![[r#"
-        xtce: packet definition "S" has no container: nothing says what packets hold
-        xtce with blanks: packet definition "S" has no container: nothing says what packets hold
+        xtce: d:1: SpaceSystem "S" has no container: nothing says what packets hold
+        xtce with blanks: d:2: SpaceSystem "S" has no container: nothing says what packets hold
         csv: packets "d"
         csv by its name: d.csv:1: column "a" is not known: columns are name, data_type, bit_length, bit_offset, calibration
         quoted csv: d:1: column "\"data_type\"" is not known: columns are name, data_type, bit_length, bit_offset, calibration
@@ -195,7 +195,7 @@ fn a_pointer_that_leads_nowhere_is_refused() {
         no file: no file m/none.xml
         a pointer: m/d.toml:1:14: definition "m/pointer.toml" is no XTCE document, no ccsdspy CSV and no TOML with packets of its own
         a stream: m/d.toml:1:14: definition "m/stream.toml" is no XTCE document, no ccsdspy CSV and no TOML with packets of its own
-        options of its own: m/options.toml:1: unknown field `counts`, expected one of `packets`, `description`, `root`, `one_apid`, `parameter`, `container`
+        options of its own: m/d.toml:1:14: definition "m/options.toml" says more than what packets hold: keep that in one of the two files
         unknown key: m/d.toml:2:1: unknown key "coutns" in the packet definition, did you mean "counts": keys are definition, apid, root, longer, error_control, segments, segment_header_bytes, counts, time, stream, frames
         both: m/d.toml:2:1: unknown key "packets" in the packet definition: keys are definition, apid, root, longer, error_control, segments, segment_header_bytes, counts, time, stream, frames
         apid of another form: m/d.toml:1:14: apid is for ccsdspy definitions, which do not say theirs
@@ -366,23 +366,21 @@ fn an_axis_goes_to_the_streams_that_have_its_columns() {
           apid seq_flags seq_count _packet_index _byte_offset day msec volts volts__raw time_2
         p_bare: axis "_packet_index", partition [], sort ["_packet_index"], dedup ["apid", "seq_count"]
           apid seq_flags seq_count _packet_index _byte_offset volts volts__raw
-        notice: time axis "cds(DAY,MSEC)": 1 without these columns stay in the order of arrival: p_bare
-        notice: column "TIME" is named "time_2": "time" is a column that the lake adds
+        notice: streams without the columns of time axis "cds(DAY,MSEC)" stay in the order of arrival: p_bare
 
         # folded
         p_clocked: axis "time", partition ["date"], sort ["time", "seq_count"], dedup ["apid", "seq_count", "time"]
           apid seq_flags seq_count _packet_index _byte_offset day msec volts volts__raw time_2
         p_bare: axis "_packet_index", partition [], sort ["_packet_index"], dedup ["apid", "seq_count"]
           apid seq_flags seq_count _packet_index _byte_offset volts volts__raw
-        notice: time axis "cds(day, msec)": 1 without these columns stay in the order of arrival: p_bare
-        notice: column "TIME" is named "time_2": "time" is a column that the lake adds
+        notice: streams without the columns of time axis "cds(day, msec)" stay in the order of arrival: p_bare
 
         # relative
         p_clocked: axis "time", partition [], sort ["time"], dedup ["apid", "seq_count", "time"]
           apid seq_flags seq_count _packet_index _byte_offset day msec volts volts__raw time
         p_bare: axis "_packet_index", partition [], sort ["_packet_index"], dedup ["apid", "seq_count"]
           apid seq_flags seq_count _packet_index _byte_offset volts volts__raw
-        notice: time axis "relative(TIME, s)": 1 without these columns stay in the order of arrival: p_bare
+        notice: streams without the columns of time axis "relative(TIME, s)" stay in the order of arrival: p_bare
 
         # no axis
         p_clocked: axis "none", partition [], sort [], dedup ["apid", "seq_count"]
@@ -442,14 +440,12 @@ fn what_a_schema_says_of_its_streams() {
           apid seq_flags seq_count _packet_index _byte_offset day msec volts volts__raw time_2
         bare: axis "_packet_index", partition [], sort ["_packet_index"], dedup ["apid", "seq_count"]
           apid seq_flags seq_count _packet_index _byte_offset volts volts__raw
-        notice: column "TIME" is named "time_2": "time" is a column that the lake adds
 
         # for one
         c: axis "time", partition [], sort ["time", "seq_count"], dedup ["apid", "seq_count", "time"]
           apid seq_flags seq_count _packet_index _byte_offset day msec volts volts__raw time_2
         bare: axis "_packet_index", partition [], sort ["_packet_index"], dedup ["apid", "seq_count"]
           apid seq_flags seq_count _packet_index _byte_offset volts volts__raw
-        notice: column "TIME" is named "time_2": "time" is a column that the lake adds
 
         # one beside all
         clocked: axis "msec", partition [], sort ["msec"], dedup ["apid", "seq_count", "msec"]
@@ -462,10 +458,9 @@ fn what_a_schema_says_of_its_streams() {
           apid seq_flags seq_count _packet_index _byte_offset day msec volts volts__raw time_2
         bare: axis "_packet_index", partition [], sort ["_packet_index"], dedup ["apid", "seq_count"]
           apid seq_flags seq_count _packet_index _byte_offset volts volts__raw
-        notice: column "TIME" is named "time_2": "time" is a column that the lake adds
 
         # no such column
-        NotFound: m/d.toml:27: [time]: time names "DAY", which is no column of the stream
+        NotFound: m/d.toml:27: [time]: time names "MSECS", which is no column of the stream, did you mean "MSEC"
 
         # unit of nothing
         Invalid: m/d.toml:27: [stream.bare]: units names "VOLT", which is no column of the stream, did you mean "VOLTS"
@@ -643,7 +638,16 @@ fn definitions_side_by_side_share_no_packet() {
             packet(2, 6, &[5]),
             packet(2, 7, &[5, 5, 5]),
         ],
-        &expect![[r#""#]],
+        &expect![[r#"
+            0 low
+            1 ambiguous: several of the definitions given describe this packet
+            2 high
+            3 no-definition: APID 21: no container that inherits from "header" describes this packet
+            4 
+            5 ambiguous: several of the definitions given describe this packet
+            6 packet-length: the packet has 7 bytes, too few for container "low": "A" needs bits 48 to 64
+            7 low, 8 bits more
+        "#]],
     );
     let mut out = String::new();
     let csv = schema("definition = \"sim.csv\"");
@@ -673,7 +677,23 @@ fn definitions_side_by_side_share_no_packet() {
     for (name, schemas) in cases {
         writeln!(out, "{name}: {}", made(&schemas, None, None)).expect("a case");
     }
-    expect![[r#""#]].assert_eq(&out);
+    expect![[r#"
+        nothing: Invalid: no packet definition is given
+
+        twice: Invalid: m/d.toml:9: container "low" makes the table "low", as "low" at m/d.toml:9 does: give one another name with [stream.low] table = "..."
+
+        no apid: Invalid: packet definition "sim" does not say its APID, which it must beside others: give a TOML with definition = "..." and apid = ...
+
+        apid: low: axis "_packet_index", partition [], sort ["_packet_index"], dedup ["apid", "seq_count"]
+          apid seq_flags seq_count _packet_index _byte_offset a
+        sim: axis "_packet_index", partition [], sort ["_packet_index"], dedup ["apid", "seq_count"]
+          apid seq_flags seq_count _packet_index _byte_offset ccsds_version_number ccsds_packet_type ccsds_secondary_flag ccsds_apid ccsds_sequence_flag ccsds_sequence_count ccsds_packet_length day msec
+
+        segments: Invalid: packet definitions "low" and "small" say different things about segments: ingest with one of them at a time, or make them agree
+
+        frames: Invalid: packet definitions "low" and "small" say different [frames]: ingest with one of them at a time, or make them agree
+
+    "#]].assert_eq(&out);
 }
 
 /// All packets of a file in one batch per stream.
@@ -854,7 +874,26 @@ fn a_survey_tells_every_refusal() {
         let usable = schema.and_then(|schema| decoder(&[schema], None, None));
         assert_eq!(usable.is_ok(), file == "good");
     }
-    expect![[r#""#]].assert_eq(&out);
+    expect![[r##"
+        # d.xml: 0 tables, text false
+        notice parameter "R", which no container holds, could not be decoded: d.xml:7: RelativeTimeParameterType "rel" is not implemented
+        d.xml:6: IntegerDataEncoding has encoding="BCD": not implemented
+        d.xml:5: FloatDataEncoding has encoding="MILSTD_1750A": not implemented
+        d.xml:24: ParameterRefEntry names "X", which is no parameter
+        d.xml:25: ParameterSegmentRefEntry is not implemented
+        d.xml:17: Parameter "N" is of type "none", which is not defined
+        d.xml:16: parameter "W" has 65 bits: a whole number has 1 to 64
+        # d.csv: 0 tables, text false
+        d.csv:3: field "b" has data_type "complex": types are uint, int, float, str and fill
+        d.csv:4: field "c" has data_type "uint(n)": arrays have one fixed size here, as in uint(8); others are not implemented
+        # d.toml: 0 tables, text false
+        d.toml:7: parameter "MSEC": "x" is not known: expected one of u, i, sm, oc
+        d.toml:15: container "clocked": "=" is not known: expected one of ==, !=, <, <=, >, >=
+        # two layouts: 0 tables, text false
+        two layouts:15: the entry lies outside of every packet, which has 0 to 524336 bits
+        two layouts:20: the entry lies outside of every packet, which has 0 to 524336 bits
+        # good: 2 tables, text true
+    "##]].assert_eq(&out);
 }
 
 /// No definition of a mission is refused, and each says what it makes.
