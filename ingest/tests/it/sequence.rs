@@ -66,24 +66,24 @@ fn fixtures_with_gaps() {
     check(
         "fixtures/jpss_gap.bin",
         &expect![[r#"
-        11 lost 2616..2616, 1 packets, #9 to #10, at 710
-        11 lost 2706..2710, 5 packets, #98 to #99, at 7029
-        11 lost 3006..3006, 1 packets, #393 to #394, at 27974
-    "#]],
+            11 lost 2616..2616, 1 packets, #9 to #10, at 710
+            11 lost 2706..2710, 5 packets, #98 to #99, at 7029
+            11 lost 3006..3006, 1 packets, #393 to #394, at 27974
+        "#]],
     );
     check("fixtures/jpss_dup.bin", &expect![""]);
     check(
         "fixtures/jpss_late_dump.bin",
         &expect![[r#"
-        11 late 2806..2865, 60 packets, #540 to #599, at 38340
-    "#]],
+            11 late 2806..2865, 60 packets, #540 to #599, at 38340
+        "#]],
     );
     check("fixtures/jpss_seq_wrap.bin", &expect![""]);
     check(
         "fixtures/jpss_seq_wrap_gap.bin",
         &expect![[r#"
-        11 lost 16383..1, 3 packets, #2 to #3, at 213
-    "#]],
+            11 lost 16383..1, 3 packets, #2 to #3, at 213
+        "#]],
     );
     check("fixtures/jpss_truncated_tail.bin", &expect![""]);
     check("fixtures/multiplexed.bin", &expect![""]);
@@ -95,11 +95,11 @@ fn missions() {
     check(
         "packets/ctim/ccsds_2021_155_14_39_51",
         &expect![[r#"
-        20 lost 5280..5281, 2 packets, #18 to #21, at 1510
-        20 lost 5283..5315, 33 packets, #21 to #86, at 6276
-        20 lost 5318..5318, 1 packets, #87 to #88, at 6352
-        20 lost 5320..5322, 3 packets, #88 to #1458, at 1318076
-    "#]],
+            20 lost 5280..5281, 2 packets, #18 to #21, at 1510
+            20 lost 5283..5315, 33 packets, #21 to #86, at 6276
+            20 lost 5318..5318, 1 packets, #87 to #88, at 6352
+            20 lost 5320..5322, 3 packets, #88 to #1458, at 1318076
+        "#]],
     );
     check(
         "packets/imap_codice/imap_codice_l0_hskp_20100101_v001.pkts",
