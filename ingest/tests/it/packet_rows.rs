@@ -104,6 +104,9 @@ fn files_are_known_by_their_content() {
     .assert_eq(known.get("ccsds").map_or("", String::as_str));
 }
 
+/// Spacecraft and virtual channel, of packets that came in frames.
+type Channel = (Option<i32>, Option<i16>);
+
 /// The rows of a file, and what else it held.
 #[derive(Default)]
 struct Rows {
@@ -111,7 +114,7 @@ struct Rows {
     skipped: u64,
     raw: Vec<u8>,
     /// Packets and their bytes by spacecraft and virtual channel.
-    channels: BTreeMap<(Option<i32>, Option<i16>), (u64, Vec<u8>)>,
+    channels: BTreeMap<Channel, (u64, Vec<u8>)>,
     refused: BTreeMap<&'static str, u64>,
     /// Frames and packets that `_gaps` says are missing.
     missing: u64,
@@ -224,31 +227,46 @@ fn check(file: &str, format: Option<&str>, expected: &Expect) {
 #[test]
 fn real_cadus_by_what_their_checks_prove() {
     for (file, expected) in [
-        ("synchronized_cadus", expect![[r#"
+        (
+            "synchronized_cadus",
+            expect![[r#"
             12 packets, 53098 bytes, 5e11051d86c46ddc3500904c99bbe978, skipped 0, refused {"packet-frame-lost": 1, "packet-headless": 5, "packet-unfinished": 1}, missing 2
             157 16: 12, 5e11051d86c46ddc3500904c99bbe978
             notice: input: frames are read as aos(frame_length = 892, reed_solomon = 255/223, interleave = 4, basis = dual, marker, randomized): 65 of the first 65 pass its checks; name it with --format to have it always so
-        "#]]),
-        ("16errors_per_codeword", expect![[r#"
+        "#]],
+        ),
+        (
+            "16errors_per_codeword",
+            expect![[r#"
             12 packets, 53098 bytes, 5e11051d86c46ddc3500904c99bbe978, skipped 0, refused {"packet-frame-lost": 1, "packet-headless": 5, "packet-unfinished": 1}, missing 2
             157 16: 12, 5e11051d86c46ddc3500904c99bbe978
             notice: input: frames are read as aos(frame_length = 892, reed_solomon = 255/223, interleave = 4, basis = dual, marker, randomized): 65 of the first 65 pass its checks; name it with --format to have it always so
-        "#]]),
-        ("dropped_frame20", expect![[r#"
+        "#]],
+        ),
+        (
+            "dropped_frame20",
+            expect![[r#"
             11 packets, 48040 bytes, 392a2f121cc65c4da8692a3233025fa1, skipped 0, refused {"packet-frame-lost": 2, "packet-headless": 9, "packet-unfinished": 1}, missing 4
             157 16: 11, 392a2f121cc65c4da8692a3233025fa1
             notice: input: frames are read as aos(frame_length = 892, reed_solomon = 255/223, interleave = 4, basis = dual, marker, randomized): 64 of the first 64 pass its checks; name it with --format to have it always so
-        "#]]),
-        ("garbage_between", expect![[r#"
+        "#]],
+        ),
+        (
+            "garbage_between",
+            expect![[r#"
             12 packets, 53098 bytes, 5e11051d86c46ddc3500904c99bbe978, skipped 0, refused {"no-marker": 3, "packet-frame-lost": 1, "packet-headless": 5, "packet-unfinished": 1}, missing 2
             157 16: 12, 5e11051d86c46ddc3500904c99bbe978
             notice: input: frames are read as aos(frame_length = 892, reed_solomon = 255/223, interleave = 4, basis = dual, marker, randomized): 63 of the first 63 pass its checks; name it with --format to have it always so
-        "#]]),
-        ("uncorrectable_frame30", expect![[r#"
+        "#]],
+        ),
+        (
+            "uncorrectable_frame30",
+            expect![[r#"
             11 packets, 47976 bytes, b15a1e3de2880dc174c6eeee57f7f215, skipped 0, refused {"frame-uncorrectable": 1, "packet-frame-lost": 2, "packet-headless": 10, "packet-unfinished": 1}, missing 4
             157 16: 11, b15a1e3de2880dc174c6eeee57f7f215
             notice: input: frames are read as aos(frame_length = 892, reed_solomon = 255/223, interleave = 4, basis = dual, marker, randomized): 64 of the first 65 pass its checks; name it with --format to have it always so
-        "#]]),
+        "#]],
+        ),
     ] {
         check(&format!("frames/snpp/snpp_{file}.dat"), None, &expected);
     }
@@ -299,24 +317,42 @@ fn frames_by_the_name_of_their_link() {
 #[test]
 fn files_of_packets() {
     for (file, expected) in [
-        ("fixtures/multiplexed.bin", expect![[r#"
+        (
+            "fixtures/multiplexed.bin",
+            expect![[r#"
             1000 packets, 95800 bytes, e2464e419070345b26f6695d1c57106c, skipped 102, refused {}, missing 0
-        "#]]),
-        ("fixtures/jpss_600.bin", expect![[r#"
+        "#]],
+        ),
+        (
+            "fixtures/jpss_600.bin",
+            expect![[r#"
             600 packets, 42600 bytes, b0e45b592cb7a8c4283aa1e934d1b946, skipped 0, refused {}, missing 0
-        "#]]),
-        ("fixtures/jpss_dup.bin", expect![[r#"
+        "#]],
+        ),
+        (
+            "fixtures/jpss_dup.bin",
+            expect![[r#"
             625 packets, 44375 bytes, 20a905144a469af2b157e9bb4f52a396, skipped 0, refused {}, missing 0
-        "#]]),
-        ("fixtures/jpss_truncated_tail.bin", expect![[r#"
+        "#]],
+        ),
+        (
+            "fixtures/jpss_truncated_tail.bin",
+            expect![[r#"
             599 packets, 42529 bytes, 088108e931c2123e33b5b1aadbf74e81, skipped 0, refused {"no-packet": 1}, missing 0
-        "#]]),
-        ("fixtures/segmented.bin", expect![[r#"
+        "#]],
+        ),
+        (
+            "fixtures/segmented.bin",
+            expect![[r#"
             32 packets, 3032 bytes, 27f917cd90ae2496df43f3e9f9419f37, skipped 0, refused {}, missing 0
-        "#]]),
-        ("packets/ctim/ccsds_2021_155_14_39_51", expect![[r#"
+        "#]],
+        ),
+        (
+            "packets/ctim/ccsds_2021_155_14_39_51",
+            expect![[r#"
             1499 packets, 1321066 bytes, 4e4b31aac537bacea77872cb66efdcbd, skipped 0, refused {}, missing 39
-        "#]]),
+        "#]],
+        ),
     ] {
         check(file, None, &expected);
     }
