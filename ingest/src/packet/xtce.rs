@@ -64,6 +64,10 @@ pub fn survey(bytes: &[u8], file: &str, root: Option<&str>) -> Result<Surveyed> 
     let mut parameters = Parameters::read(&systems, &mut findings);
     let containers = containers::read_all(&systems, &mut parameters, &mut findings);
     parameters.settle_refused(&mut findings);
+    if containers.is_empty() {
+        let nothing = "has no container: nothing says what packets hold";
+        findings.accept::<()>(Err(document.refuse(nothing)));
+    }
     let mut definition = PacketDefinition {
         name: document.need("name")?.to_owned(),
         description: document.description(),

@@ -323,11 +323,7 @@ fn asked_axes(
             Ok(axis) => drop(axes.insert(number, axis)),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 without.push(&*stream.definition.stream);
-                // An error that knows what is near helps more.
-                let helps = error.message().contains("did you mean");
-                if nowhere.is_none() || helps {
-                    nowhere = Some(error);
-                }
+                nowhere = Some(more_helpful(nowhere, error));
             }
             Err(error) => {
                 let name = &stream.definition.stream;
@@ -339,13 +335,21 @@ fn asked_axes(
         Some(error) if axes.is_empty() => Err(error),
         Some(_) => {
             notices.push(format!(
-                "time axis {text:?}: {} without these columns stay in the order of arrival: {}",
-                without.len(),
+                "streams without the columns of time axis {text:?} stay in the order of arrival: {}",
                 without.join(", ")
             ));
             Ok(axes)
         }
         None => Ok(axes),
+    }
+}
+
+/// Of two errors about columns that are not there, the one that knows what is
+/// near, or else the first.
+fn more_helpful(known: Option<Error>, other: Error) -> Error {
+    match known {
+        Some(known) if !other.message().contains("did you mean") => known,
+        _ => other,
     }
 }
 
@@ -360,8 +364,13 @@ impl Axes {
         let said: Vec<Option<TimeAxis>> = streams
             .map(|stream| {
                 let axis = schema.options.time.as_ref()?;
-                let found = axis.over(&stream.definition.columns);
-                found.map_err(|error| nowhere = Some(error)).ok()
+                match axis.over(&stream.definition.columns) {
+                    Ok(axis) => Some(axis),
+                    Err(error) => {
+                        nowhere = Some(more_helpful(nowhere.take(), error));
+                        None
+                    }
+                }
             })
             .collect();
         if let (Some(error), true) = (nowhere, said.iter().all(Option::is_none)) {

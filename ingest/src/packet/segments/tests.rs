@@ -128,51 +128,51 @@ fn whole_groups() {
     check(
         "W1 F2 C3 C4 L5 W6",
         expect![[r#"
-        #0
-        #5
-        #1 <2 1><3 2><4 3><5 4>
-    "#]],
+            #0
+            #5
+            #1 <2 1><3 2><4 3><5 4>
+        "#]],
     );
     check(
         "F2 L3 F4 L5",
         expect![[r#"
-        #0 <2 0><3 1>
-        #2 <4 2><5 3>
-    "#]],
+            #0 <2 0><3 1>
+            #2 <4 2><5 3>
+        "#]],
     );
     check(
         "F16382 C16383 C0 L1",
         expect![[r#"
-        #0 <16382 0><16383 1><0 2><1 3>
-    "#]],
+            #0 <16382 0><16383 1><0 2><1 3>
+        "#]],
     );
     // Two APIDs in turn.
     check(
         "F1 98:F7 C2 98:C8 98:L9 L3",
         expect![[r#"
-        #1 <7 1><8 3><9 4>
-        #0 <1 0><2 2><3 5>
-    "#]],
+            #1 <7 1><8 3><9 4>
+            #0 <1 0><2 2><3 5>
+        "#]],
     );
     // An APID whose flags mean nothing, and idle packets.
     check(
         "F1 5:L1 5:C3 2047:C0 L2",
         expect![[r#"
-        #1
-        #2
-        #3
-        #0 <1 0><2 4>
-    "#]],
+            #1
+            #2
+            #3
+            #0 <1 0><2 4>
+        "#]],
     );
     // Each segment twice.
     check(
         "F1 \" C2 \" L3 \"",
         expect![[r#"
-        #0 <1 0><2 2><3 4>
-        #1 refused: APID 99: segment with count 1: the segment before it came again
-        #3 refused: APID 99: segment with count 2: the segment before it came again
-        #5 refused: APID 99: segment with count 3: no first segment came before it
-    "#]],
+            #0 <1 0><2 2><3 4>
+            #1 refused: APID 99: segment with count 1: the segment before it came again
+            #3 refused: APID 99: segment with count 2: the segment before it came again
+            #5 refused: APID 99: segment with count 3: no first segment came before it
+        "#]],
     );
 }
 
@@ -181,57 +181,57 @@ fn broken_groups() {
     check(
         "F1 C2 L4 W5",
         expect![[r#"
-        #3
-        #0 refused: APID 99: segments with counts 1 to 2: count 4 stands where 3 is due
-        #1 refused: APID 99: segments with counts 1 to 2: count 4 stands where 3 is due
-        #2 refused: APID 99: segment with count 4: count 4 stands where 3 is due
-    "#]],
+            #3
+            #0 refused: APID 99: segments with counts 1 to 2: count 4 stands where 3 is due
+            #1 refused: APID 99: segments with counts 1 to 2: count 4 stands where 3 is due
+            #2 refused: APID 99: segment with count 4: count 4 stands where 3 is due
+        "#]],
     );
     check(
         "F1 C2 F3 L4",
         expect![[r#"
-        #2 <3 2><4 3>
-        #0 refused: APID 99: segments with counts 1 to 2: count 3 is another first segment
-        #1 refused: APID 99: segments with counts 1 to 2: count 3 is another first segment
-    "#]],
+            #2 <3 2><4 3>
+            #0 refused: APID 99: segments with counts 1 to 2: count 3 is another first segment
+            #1 refused: APID 99: segments with counts 1 to 2: count 3 is another first segment
+        "#]],
     );
     check(
         "F1 C2 W3",
         expect![[r#"
-        #2
-        #0 refused: APID 99: segments with counts 1 to 2: count 3 is a whole packet
-        #1 refused: APID 99: segments with counts 1 to 2: count 3 is a whole packet
-    "#]],
+            #2
+            #0 refused: APID 99: segments with counts 1 to 2: count 3 is a whole packet
+            #1 refused: APID 99: segments with counts 1 to 2: count 3 is a whole packet
+        "#]],
     );
     check(
         "C1 L2",
         expect![[r#"
-        #0 refused: APID 99: segment with count 1: no first segment came before it
-        #1 refused: APID 99: segment with count 2: no first segment came before it
-    "#]],
+            #0 refused: APID 99: segment with count 1: no first segment came before it
+            #1 refused: APID 99: segment with count 2: no first segment came before it
+        "#]],
     );
     check(
         "F1 C2",
         expect![[r#"
-        #0 refused: APID 99: segments with counts 1 to 2: the source ends before the last segment
-        #1 refused: APID 99: segments with counts 1 to 2: the source ends before the last segment
-    "#]],
+            #0 refused: APID 99: segments with counts 1 to 2: the source ends before the last segment
+            #1 refused: APID 99: segments with counts 1 to 2: the source ends before the last segment
+        "#]],
     );
     check(
         "F1 C1 L2",
         expect![[r#"
-        #0 refused: APID 99: segment with count 1: count 1 stands where 2 is due
-        #1 refused: APID 99: segment with count 1: count 1 stands where 2 is due
-        #2 refused: APID 99: segment with count 2: no first segment came before it
-    "#]],
+            #0 refused: APID 99: segment with count 1: count 1 stands where 2 is due
+            #1 refused: APID 99: segment with count 1: count 1 stands where 2 is due
+            #2 refused: APID 99: segment with count 2: no first segment came before it
+        "#]],
     );
     check(
         "98:F1 F1 98:C2",
         expect![[r#"
-        #0 refused: APID 98: segments with counts 1 to 2: the source ends before the last segment
-        #2 refused: APID 98: segments with counts 1 to 2: the source ends before the last segment
-        #1 refused: APID 99: segment with count 1: the source ends before the last segment
-    "#]],
+            #0 refused: APID 98: segments with counts 1 to 2: the source ends before the last segment
+            #2 refused: APID 98: segments with counts 1 to 2: the source ends before the last segment
+            #1 refused: APID 99: segment with count 1: the source ends before the last segment
+        "#]],
     );
 }
 

@@ -182,29 +182,29 @@ fn lost_packets() {
     check(
         "0-9 11-20",
         expect![[r#"
-        11 lost 10..10, 1 packets, #9 to #10, at 1000
-    "#]],
+            11 lost 10..10, 1 packets, #9 to #10, at 1000
+        "#]],
     );
     check("16380-2", expect![""]);
     check(
         "16380-16382 2-7",
         expect![[r#"
-        11 lost 16383..1, 3 packets, #2 to #3, at 300
-    "#]],
+            11 lost 16383..1, 3 packets, #2 to #3, at 300
+        "#]],
     );
     check(
         "0-9 8200-8210",
         expect![[r#"
-        11 lost 10..8199, 8190 packets, #9 to #10, at 1000
-    "#]],
+            11 lost 10..8199, 8190 packets, #9 to #10, at 1000
+        "#]],
     );
     check(
         "11:5 11:7 12:1 12:3 11:9",
         expect![[r#"
-        11 lost 6..6, 1 packets, #0 to #1, at 100
-        12 lost 2..2, 1 packets, #2 to #3, at 300
-        11 lost 8..8, 1 packets, #1 to #4, at 400
-    "#]],
+            11 lost 6..6, 1 packets, #0 to #1, at 100
+            12 lost 2..2, 1 packets, #2 to #3, at 300
+            11 lost 8..8, 1 packets, #1 to #4, at 400
+        "#]],
     );
 }
 
@@ -213,15 +213,15 @@ fn half_of_the_range_or_more_is_a_reset() {
     check(
         "0-9 8201-8210",
         expect![[r#"
-        11 reset 9..8201, 0 packets, #9 to #10, at 1000
-    "#]],
+            11 reset 9..8201, 0 packets, #9 to #10, at 1000
+        "#]],
     );
     check("0-9 9 9", expect![""]);
     check(
         "0-9 ~9 10",
         expect![[r#"
-        11 reset 9..9, 0 packets, #9 to #10, at 1000
-    "#]],
+            11 reset 9..9, 0 packets, #9 to #10, at 1000
+        "#]],
     );
 }
 
@@ -238,8 +238,8 @@ fn repeats() {
     check(
         "0-49 60-99 40-70 100",
         expect![[r#"
-        11 late 50..59, 10 packets, #100 to #109, at 10000
-    "#]],
+            11 late 50..59, 10 packets, #100 to #109, at 10000
+        "#]],
     );
     // Backwards.
     check("0-99 50>40 100", expect![""]);
@@ -263,21 +263,21 @@ fn values_that_stand_still() {
     check(
         "=0-9 =9 =10 =12-20",
         expect![[r#"
-        11 lost 11..11, 1 packets, #11 to #12, at 1200
-    "#]],
+            11 lost 11..11, 1 packets, #11 to #12, at 1200
+        "#]],
     );
     // They have all come before, a range ago; still one is missing.
     check(
         "=0-16383 =0-9 =11-20",
         expect![[r#"
-        11 lost 10..10, 1 packets, #16393 to #16394, at 1639400
-    "#]],
+            11 lost 10..10, 1 packets, #16393 to #16394, at 1639400
+        "#]],
     );
     check(
         "=0-16383 =0-9 =12-20 =10-11 =21",
         expect![[r#"
-        11 late 10..11, 2 packets, #16403 to #16404, at 1640300
-    "#]],
+            11 late 10..11, 2 packets, #16403 to #16404, at 1640300
+        "#]],
     );
     check("=0-9 =5-9 =10", expect![""]);
 }
@@ -288,94 +288,94 @@ fn late_blocks() {
     check(
         "0-9 20-29 10-19",
         expect![[r#"
-        11 late 10..19, 10 packets, #20 to #29, at 2000
-    "#]],
+            11 late 10..19, 10 packets, #20 to #29, at 2000
+        "#]],
     );
     check(
         "0-9 20-29 10-19 30-35",
         expect![[r#"
-        11 late 10..19, 10 packets, #20 to #29, at 2000
-    "#]],
+            11 late 10..19, 10 packets, #20 to #29, at 2000
+        "#]],
     );
     check(
         "0-9 20-29 12-15 30-35",
         expect![[r#"
-        11 lost 16..19, 4 packets, #23 to #10, at 1000
-        11 lost 10..11, 2 packets, #9 to #20, at 2000
-        11 late 12..15, 4 packets, #20 to #23, at 2000
-    "#]],
+            11 lost 16..19, 4 packets, #23 to #10, at 1000
+            11 lost 10..11, 2 packets, #9 to #20, at 2000
+            11 late 12..15, 4 packets, #20 to #23, at 2000
+        "#]],
     );
     check(
         "0-9 20-29 10-12 30-35",
         expect![[r#"
-        11 lost 13..19, 7 packets, #22 to #10, at 1000
-        11 late 10..12, 3 packets, #20 to #22, at 2000
-    "#]],
+            11 lost 13..19, 7 packets, #22 to #10, at 1000
+            11 late 10..12, 3 packets, #20 to #22, at 2000
+        "#]],
     );
     check(
         "0-9 20-29 17-19 30-35",
         expect![[r#"
-        11 lost 10..16, 7 packets, #9 to #20, at 2000
-        11 late 17..19, 3 packets, #20 to #22, at 2000
-    "#]],
+            11 lost 10..16, 7 packets, #9 to #20, at 2000
+            11 late 17..19, 3 packets, #20 to #22, at 2000
+        "#]],
     );
     // Two pieces, in order and not; and backwards.
     check(
         "0-9 20-29 10-14 30-34 15-19 35-40",
         expect![[r#"
-        11 late 10..19, 10 packets, #20 to #34, at 2000
-    "#]],
+            11 late 10..19, 10 packets, #20 to #34, at 2000
+        "#]],
     );
     check(
         "0-9 20-29 15-19 10-14 30-35",
         expect![[r#"
-        11 late 15..19, 5 packets, #20 to #24, at 2000
-        11 late 10..14, 5 packets, #25 to #29, at 2500
-    "#]],
+            11 late 15..19, 5 packets, #20 to #24, at 2000
+            11 late 10..14, 5 packets, #25 to #29, at 2500
+        "#]],
     );
     check(
         "0-9 20-29 19>10 30-35",
         expect![[r#"
-        11 late 10..19, 10 packets, #29 to #20, at 2000
-    "#]],
+            11 late 10..19, 10 packets, #29 to #20, at 2000
+        "#]],
     );
     // Several open gaps, filled by one block and the wrong way round.
     check(
         "0-9 12-19 22-29 32-39 20-21 30-31 10-11 40",
         expect![[r#"
-        11 late 20..21, 2 packets, #34 to #35, at 3400
-        11 late 30..31, 2 packets, #36 to #37, at 3600
-        11 late 10..11, 2 packets, #38 to #39, at 3800
-    "#]],
+            11 late 20..21, 2 packets, #34 to #35, at 3400
+            11 late 30..31, 2 packets, #36 to #37, at 3600
+            11 late 10..11, 2 packets, #38 to #39, at 3800
+        "#]],
     );
     check(
         "0-9 12-19 22-29 10-21 30-40",
         expect![[r#"
-        11 late 10..11, 2 packets, #26 to #27, at 2600
-        11 late 20..21, 2 packets, #36 to #37, at 3600
-    "#]],
+            11 late 10..11, 2 packets, #26 to #27, at 2600
+            11 late 20..21, 2 packets, #36 to #37, at 3600
+        "#]],
     );
     // One by one, between others.
     check(
         "0-9 15-16 10 17 11 18 12 19 13 20 14 21",
         expect![[r#"
-        11 late 10..14, 5 packets, #12 to #20, at 1200
-    "#]],
+            11 late 10..14, 5 packets, #12 to #20, at 1200
+        "#]],
     );
     // Across the wrap.
     check(
         "16370-16379 5-20 16380-4 21-25",
         expect![[r#"
-        11 late 16380..4, 9 packets, #26 to #34, at 2600
-    "#]],
+            11 late 16380..4, 9 packets, #26 to #34, at 2600
+        "#]],
     );
     // And a loss when the block ends.
     check(
         "0-9 20-29 10-19 33-35",
         expect![[r#"
-        11 late 10..19, 10 packets, #20 to #29, at 2000
-        11 lost 30..32, 3 packets, #19 to #30, at 3000
-    "#]],
+            11 late 10..19, 10 packets, #20 to #29, at 2000
+            11 lost 30..32, 3 packets, #19 to #30, at 3000
+        "#]],
     );
 }
 
@@ -384,31 +384,31 @@ fn late_by_more_than_half_of_the_range() {
     check(
         "0-99 200-9999 100-199 10000-10010",
         expect![[r#"
-        11 late 100..199, 100 packets, #9900 to #9999, at 990000
-    "#]],
+            11 late 100..199, 100 packets, #9900 to #9999, at 990000
+        "#]],
     );
     // Not from its beginning.
     check(
         "0-99 200-9999 150-199 10000-10010",
         expect![[r#"
-        11 lost 100..149, 50 packets, #99 to #9900, at 990000
-        11 late 150..199, 50 packets, #9900 to #9949, at 990000
-    "#]],
+            11 lost 100..149, 50 packets, #99 to #9900, at 990000
+            11 late 150..199, 50 packets, #9900 to #9949, at 990000
+        "#]],
     );
     // By so much more that it is taken for a loss ahead.
     check(
         "0-99 200-15000 150-199",
         expect![[r#"
-        11 lost 100..199, 100 packets, #99 to #100, at 10000
-        11 lost 15001..149, 1533 packets, #14900 to #14901, at 1490100
-    "#]],
+            11 lost 100..199, 100 packets, #99 to #100, at 10000
+            11 lost 15001..149, 1533 packets, #14900 to #14901, at 1490100
+        "#]],
     );
     // By more than the range.
     check(
         "0-99 200-16383 0-299 100-199 300-310",
         expect![[r#"
-        11 lost 100..199, 100 packets, #99 to #100, at 10000
-    "#]],
+            11 lost 100..199, 100 packets, #99 to #100, at 10000
+        "#]],
     );
 }
 
@@ -417,36 +417,36 @@ fn blocks_from_before_the_source() {
     check(
         "1000-1099 500-599 1100-1110",
         expect![[r#"
-        11 late 500..599, 100 packets, #100 to #199, at 10000
-    "#]],
+            11 late 500..599, 100 packets, #100 to #199, at 10000
+        "#]],
     );
     check(
         "1000-1099 500-549 560-599 1103-1110",
         expect![[r#"
-        11 lost 550..559, 10 packets, #149 to #150, at 15000
-        11 late 500..599, 90 packets, #100 to #189, at 10000
-        11 lost 1100..1102, 3 packets, #99 to #190, at 19000
-    "#]],
+            11 lost 550..559, 10 packets, #149 to #150, at 15000
+            11 late 500..599, 90 packets, #100 to #189, at 10000
+            11 lost 1100..1102, 3 packets, #99 to #190, at 19000
+        "#]],
     );
     check_packets(
         &interleaved(&["1000-1050", "900-920"]),
         &expect![[r#"
-        11 late 900..920, 21 packets, #1 to #41, at 100
-    "#]],
+            11 late 900..920, 21 packets, #1 to #41, at 100
+        "#]],
     );
     // The last thing that comes: nothing returns.
     check(
         "1000-1099 500-599",
         expect![[r#"
-        11 reset 1099..500, 0 packets, #99 to #100, at 10000
-    "#]],
+            11 reset 1099..500, 0 packets, #99 to #100, at 10000
+        "#]],
     );
     // A single packet that is wrong.
     check(
         "0-4999 ~101 5000-5010",
         expect![[r#"
-        11 reset 4999..101, 0 packets, #4999 to #5000, at 500000
-    "#]],
+            11 reset 4999..101, 0 packets, #4999 to #5000, at 500000
+        "#]],
     );
 }
 
@@ -455,62 +455,62 @@ fn resets() {
     check(
         "5000-5009 0-9",
         expect![[r#"
-        11 reset 5009..0, 0 packets, #9 to #10, at 1000
-    "#]],
+            11 reset 5009..0, 0 packets, #9 to #10, at 1000
+        "#]],
     );
     check(
         "0-99 ~0-99 ~100-110",
         expect![[r#"
-        11 reset 99..0, 0 packets, #99 to #100, at 10000
-    "#]],
+            11 reset 99..0, 0 packets, #99 to #100, at 10000
+        "#]],
     );
     check(
         "0-99 ~0-49 ~52-110",
         expect![[r#"
-        11 reset 99..0, 0 packets, #99 to #100, at 10000
-        11 lost 50..51, 2 packets, #149 to #150, at 15000
-    "#]],
+            11 reset 99..0, 0 packets, #99 to #100, at 10000
+            11 lost 50..51, 2 packets, #149 to #150, at 15000
+        "#]],
     );
     check(
         "0-9 ~0-9 ~~0-9 ~~~0-9",
         expect![[r#"
-        11 reset 9..0, 0 packets, #9 to #10, at 1000
-        11 reset 9..0, 0 packets, #19 to #20, at 2000
-        11 reset 9..0, 0 packets, #29 to #30, at 3000
-    "#]],
+            11 reset 9..0, 0 packets, #9 to #10, at 1000
+            11 reset 9..0, 0 packets, #19 to #20, at 2000
+            11 reset 9..0, 0 packets, #29 to #30, at 3000
+        "#]],
     );
     // A single packet that is wrong: what is behind it was late for nothing.
     check(
         "0-99 4196 100-199",
         expect![[r#"
-        11 reset 99..4196, 0 packets, #99 to #100, at 10000
-        11 late 100..199, 100 packets, #101 to #200, at 10100
-    "#]],
+            11 reset 99..4196, 0 packets, #99 to #100, at 10000
+            11 late 100..199, 100 packets, #101 to #200, at 10100
+        "#]],
     );
     check(
         "0-99 4196 100-149 160-199",
         expect![[r#"
-        11 reset 99..4196, 0 packets, #99 to #100, at 10000
-        11 late 100..149, 50 packets, #101 to #150, at 10100
-        11 lost 150..159, 10 packets, #150 to #151, at 15100
-        11 late 160..199, 40 packets, #151 to #190, at 15100
-    "#]],
+            11 reset 99..4196, 0 packets, #99 to #100, at 10000
+            11 late 100..149, 50 packets, #101 to #150, at 10100
+            11 lost 150..159, 10 packets, #150 to #151, at 15100
+            11 late 160..199, 40 packets, #151 to #190, at 15100
+        "#]],
     );
     check(
         "0-99 4196-4197 100-199",
         expect![[r#"
-        11 lost 200..4195, 3996 packets, #201 to #100, at 10000
-        11 late 100..199, 100 packets, #102 to #201, at 10200
-    "#]],
+            11 lost 200..4195, 3996 packets, #201 to #100, at 10000
+            11 late 100..199, 100 packets, #102 to #201, at 10200
+        "#]],
     );
     // What was missing before stays so.
     check(
         "0-9 12-99 ~0-9 ~12-20",
         expect![[r#"
-        11 lost 10..11, 2 packets, #9 to #10, at 1000
-        11 reset 99..0, 0 packets, #97 to #98, at 9800
-        11 lost 10..11, 2 packets, #107 to #108, at 10800
-    "#]],
+            11 lost 10..11, 2 packets, #9 to #10, at 1000
+            11 reset 99..0, 0 packets, #97 to #98, at 9800
+            11 lost 10..11, 2 packets, #107 to #108, at 10800
+        "#]],
     );
 }
 
@@ -520,9 +520,9 @@ fn spacecraft_and_apids_count_for_themselves() {
     check_packets(
         &packets,
         &expect![[r#"
-        2 lost 10..19, 10 packets, #13 to #16, at 1600
-        1 lost 10..11, 2 packets, #27 to #30, at 3000
-    "#]],
+            2 lost 10..19, 10 packets, #13 to #16, at 1600
+            1 lost 10..11, 2 packets, #27 to #30, at 3000
+        "#]],
     );
     for packet in &mut packets {
         packet.spacecraft = Some(packet.apid);
@@ -531,10 +531,10 @@ fn spacecraft_and_apids_count_for_themselves() {
     check_packets(
         &packets,
         &expect![[r#"
-        spacecraft 2 5 lost 10..19, 10 packets, #13 to #16, at 1600
-        spacecraft 2047 5 reset 9..1, 0 packets, #20 to #23, at 2300
-        spacecraft 1 5 lost 10..11, 2 packets, #27 to #30, at 3000
-    "#]],
+            spacecraft 2 5 lost 10..19, 10 packets, #13 to #16, at 1600
+            spacecraft 2047 5 reset 9..1, 0 packets, #20 to #23, at 2300
+            spacecraft 1 5 lost 10..11, 2 packets, #27 to #30, at 3000
+        "#]],
     );
 }
 
@@ -578,15 +578,15 @@ fn counts_that_count_nothing_are_a_notice() {
     check_packets(
         &always_the_same,
         &expect![[r#"
-        APID 1252: 98 of 98 sequence counts do not follow the one before: no gaps are reported for it
-    "#]],
+            APID 1252: 98 of 98 sequence counts do not follow the one before: no gaps are reported for it
+        "#]],
     );
     let every_tenth: Vec<Sent> = (1..100).map(|n| of_count(10 * n, n.into())).collect();
     check_packets(
         &every_tenth,
         &expect![[r#"
-        APID 1252: 98 of 98 sequence counts do not follow the one before: no gaps are reported for it
-    "#]],
+            APID 1252: 98 of 98 sequence counts do not follow the one before: no gaps are reported for it
+        "#]],
     );
 }
 

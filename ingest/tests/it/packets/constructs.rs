@@ -158,7 +158,18 @@ fn every_namespace_says_the_same() {
             assert_eq!(definition, expected, "{text}");
         }
     }
-    check(&plain, &[bits(&[(9, 4), (0xFFE, 12)])], &expect![[r#""#]]);
+    check(
+        &plain,
+        &[bits(&[(9, 4), (0xFFE, 12)])],
+        &expect![[r#"
+        all
+        +---+----+
+        | a | b  |
+        +---+----+
+        | 9 | -2 |
+        +---+----+
+    "#]],
+    );
 }
 
 #[test]
@@ -199,7 +210,15 @@ fn aggregates_and_arrays_of_fixed_size() {
     check(
         &document,
         &[body.clone(), body[1..].to_vec()],
-        &expect![[r#""#]],
+        &expect![[r#"
+            all
+            +----------+----------+-------+--------+--------+-----------+----------+--------+-----+
+            | l_from_x | l_from_y | l_tag | l_to_x | l_to_y | v         | p_x      | p_y    | end |
+            +----------+----------+-------+--------+--------+-----------+----------+--------+-----+
+            | -1       | 5        | 10    | 15     | 1      | [1, 2, 3] | [-16, 2] | [7, 3] | 85  |
+            +----------+----------+-------+--------+--------+-----------+----------+--------+-----+
+            packet-length: the packet has 12 bytes, too few for container "All": "END" needs bits 96 to 104
+        "#]],
     );
 }
 
@@ -237,7 +256,18 @@ fn absolute_times_of_every_epoch() {
         (1_483_228_800 - 946_684_800, 32),
         ((1_483_228_800 - 946_728_000) * 1_000_000 + 1, 64),
     ]);
-    check(&document, &[body], &expect![[r#""#]]);
+    check(
+        &document,
+        &[body],
+        &expect![[r#"
+        all
+        +----------------------+------------+--------------------------+---------------+--------------------------+--------------+--------------------------+-----------------+----------------------+-----------+-----------------------------+-----------------+
+        | unix                 | unix__raw  | millis                   | millis__raw   | gps                      | gps__raw     | tai                      | tai__raw        | date                 | date__raw | micros                      | micros__raw     |
+        +----------------------+------------+--------------------------+---------------+--------------------------+--------------+--------------------------+-----------------+----------------------+-----------+-----------------------------+-----------------+
+        | 2017-01-01T00:00:00Z | 1483228800 | 2017-01-01T00:00:00.250Z | 1483228800250 | 2017-01-01T00:00:00.500Z | 298819588736 | 2017-01-01T00:00:00.250Z | 122022791561216 | 2017-01-01T00:00:00Z | 536544000 | 2017-01-01T00:00:00.000001Z | 536500800000001 |
+        +----------------------+------------+--------------------------+---------------+--------------------------+--------------+--------------------------+-----------------+----------------------+-----------+-----------------------------+-----------------+
+    "#]],
+    );
 }
 
 fn condition(parameter: &str, operator: &str, value: &str) -> String {
@@ -324,7 +354,18 @@ fn places_that_are_said() {
         (0x77, 8),
         (0x42, 8),
     ]);
-    check(&document, &[body], &expect![[r#""#]]);
+    check(
+        &document,
+        &[body],
+        &expect![[r#"
+        all
+        +-----+----+-----+----+----+----+-----+
+        | a   | b  | c   | d  | t  | e  | f   |
+        +-----+----+-----+----+----+----+-----+
+        | 171 | 11 | 222 | 17 | hi | 66 | 239 |
+        +-----+----+-----+----+----+----+-----+
+    "#]],
+    );
 }
 
 #[test]
@@ -359,7 +400,39 @@ fn containers_that_are_included() {
             vec![3, 3, 6, 3, 7, 9],
             vec![2, 3, 9],
         ],
-        &expect![[r#""#]],
+        &expect![[r#"
+            all
+            +---+---+---+-----+-----+---+
+            | k | x | y | x_2 | y_2 | z |
+            +---+---+---+-----+-----+---+
+            | 0 |   |   |     |     | 9 |
+            +---+---+---+-----+-----+---+
+            all
+            +---+---+---+-----+-----+---+
+            | k | x | y | x_2 | y_2 | z |
+            +---+---+---+-----+-----+---+
+            | 2 | 5 |   |     |     | 9 |
+            +---+---+---+-----+-----+---+
+            all
+            +---+---+---+-----+-----+---+
+            | k | x | y | x_2 | y_2 | z |
+            +---+---+---+-----+-----+---+
+            | 2 | 3 | 6 |     |     | 9 |
+            +---+---+---+-----+-----+---+
+            all
+            +---+---+---+-----+-----+---+
+            | k | x | y | x_2 | y_2 | z |
+            +---+---+---+-----+-----+---+
+            | 3 | 3 | 6 | 4   |     | 9 |
+            +---+---+---+-----+-----+---+
+            all
+            +---+---+---+-----+-----+---+
+            | k | x | y | x_2 | y_2 | z |
+            +---+---+---+-----+-----+---+
+            | 3 | 3 | 6 | 3   | 7   | 9 |
+            +---+---+---+-----+-----+---+
+            packet-length: "Z" at bit 72 goes beyond the packet of 9 bytes
+        "#]],
     );
 }
 
@@ -381,7 +454,22 @@ fn a_condition_on_what_is_not_there_is_refused() {
     check(
         &document,
         &[vec![1, 2, 3], vec![1, 3], vec![0], vec![0, 3]],
-        &expect![[r#""#]],
+        &expect![[r#"
+            all
+            +---+---+---+
+            | k | x | y |
+            +---+---+---+
+            | 1 | 2 | 3 |
+            +---+---+---+
+            all
+            +---+---+---+
+            | k | x | y |
+            +---+---+---+
+            | 1 | 3 |   |
+            +---+---+---+
+            packet-length: the packet of 7 bytes does not have "X", which says how it goes on
+            packet-length: the packet of 8 bytes does not have "X", which says how it goes on
+        "#]],
     );
 }
 
@@ -409,7 +497,15 @@ fn names_are_looked_up_from_where_they_stand() {
     check(
         document,
         &[vec![5, 255, 255, 255], vec![4, 255, 255, 255]],
-        &expect![[r#""#]],
+        &expect![[r#"
+            sub_body
+            +---+-------+-------+-------+
+            | a | sub_a | sub_b | sub_c |
+            +---+-------+-------+-------+
+            | 5 | -1    | 255   | 255   |
+            +---+-------+-------+-------+
+            no-definition: APID 7: no container that inherits from "Head" describes this packet
+        "#]],
     );
 }
 
@@ -454,7 +550,18 @@ fn texts_and_bytes_of_every_kind() {
         text(b"\x01\x02\x03"),
     ]
     .concat();
-    check(&document, &[bits(&body)], &expect![[r#""#]]);
+    check(
+        &document,
+        &[bits(&body)],
+        &expect![[r#"
+        all
+        +---+----+---+----+----+----+--------+
+        | n | f  | t | o  | l  | c  | b      |
+        +---+----+---+----+----+----+--------+
+        | 5 | ab | c | ef | gh | éz | 010203 |
+        +---+----+---+----+----+----+--------+
+    "#]],
+    );
 }
 
 /// What the standard has and this has not is told by name and line.
@@ -660,5 +767,36 @@ fn what_is_refused_is_told_by_name_and_line() {
         let read = xtce::read(text.as_bytes(), "d.xml", None);
         writeln!(out, "{name}: {}", compiled(read)).expect("a line");
     }
-    expect![[r#""#]].assert_eq(&out);
+    expect![[r#"
+        array of arrays: d.xml:11: parameter "A" is an array of arrays, which is not implemented
+        array of dynamic size: d.xml:10: DynamicValue in "EndingIndex" is not implemented
+        array of text: d.xml:11: parameter "A" is an array of text or bytes, which is not implemented
+        part of an array: d.xml:13: DimensionList in "ArrayParameterRefEntry" is not implemented
+        backward array: d.xml:10: Dimension ends before it starts
+        aggregate of itself: d.xml:10: AggregateParameterType "a" contains itself, or is nested too deeply
+        empty aggregate: d.xml:11: parameter "A" is an aggregate without members
+        two members: d.xml:11: parameter "A" has two members called "x"
+        derived type: d.xml:10: IntegerParameterType "a" has baseType="u8": not implemented
+        byte order list: d.xml:10: ByteOrderList in "IntegerDataEncoding" is not implemented
+        attribute of another namespace: d.xml:10: IntegerDataEncoding has xtce:encoding="signed": not implemented
+        element of another namespace: d.xml:10: Order in "IntegerParameterType" is not implemented
+        checked bytes: d.xml:10: ErrorDetectCorrect in "IntegerDataEncoding" is not implemented
+        time from another: d.xml:10: OffsetFrom in "ReferenceTime" is not implemented
+        time in days: d.xml:10: Encoding counts other units than seconds: not implemented
+        time as a float: d.xml:10: Encoding is no plain whole number: not implemented
+        time without an epoch: d.xml:10: AbsoluteTimeParameterType "a" has no element "ReferenceTime" in it
+        calibrated value: d.xml:16: Comparison compares the calibrated value of "P": not implemented
+        raw value: accepted
+        an aggregate: d.xml:16: Comparison compares "G", which is not one value: not implemented
+        a member: d.xml:16: Comparison names "G/x", which is no parameter
+        a later value: d.xml:16: a condition looks at "V", which does not come before it in container "All"
+        two values: d.xml:16: ParameterInstanceRef stands twice in "Condition"
+        no condition: d.xml:16: IncludeCondition has 0 conditions: expected one
+        empty list: d.xml:16: a condition has no comparison in it
+        empty expression: d.xml:16: a condition has no comparison in it
+        three in a circle: d.xml:13: container "A" inherits from itself through "A"
+        a base that includes its heir: d.xml:13: container "A" includes itself through "B"
+        an included container with a condition: d.xml:15: includes container "B", which inherits under a condition: not implemented
+        many elements: d.xml:1: the document has more than 2097152 elements
+    "#]].assert_eq(&out);
 }
