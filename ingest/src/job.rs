@@ -6,7 +6,7 @@
 mod packets;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use downlake_lake::schema::axis_expr::parse_axis;
@@ -157,7 +157,7 @@ async fn with_stream_of_format(
         return Ok(request);
     };
     // A source that cannot be read fails when its turn comes.
-    let Ok(file) = source::open(first, &request.temp_dir, options).await else {
+    let Ok(file) = open_hashed(first, &request.temp_dir, options).await else {
         return Ok(request);
     };
     let format = match &request.format {
@@ -172,6 +172,18 @@ async fn with_stream_of_format(
         request.definition = Some(embedded::get(stream)?);
     }
     Ok(request)
+}
+
+/// A source as a local file whose hash is known: what is read later must be
+/// the same. Reads it off the async threads.
+async fn open_hashed(
+    source: &SourceRef,
+    temp_dir: &Path,
+    options: &SourceOptions,
+) -> Result<SourceFile> {
+    let file = source::open(source, temp_dir, options).await?;
+    let hashed = tokio::task::spawn_blocking(move || file.content_hash().map(|_| file)).await;
+    hashed.map_err(|e| Error::internal(format!("reading {} stopped: {e}", source.name())))?
 }
 
 /// With the format given, every file is taken for what it is said to be.
@@ -492,11 +504,8 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// A source as a local file whose hash is known. Reads it off the async threads.
     async fn open(&self, source: &SourceRef) -> Result<SourceFile> {
-        let file = source::open(source, &self.request.temp_dir, &self.options).await?;
-        let hashed = tokio::task::spawn_blocking(move || file.content_hash().map(|_| file)).await;
-        hashed.map_err(|e| Error::internal(format!("reading {} stopped: {e}", source.name())))?
+        open_hashed(source, &self.request.temp_dir, &self.options).await
     }
 
     /// What the sources hold together. One that cannot be read is left out

@@ -4,6 +4,7 @@
 
 mod commands;
 mod ingest;
+mod packets;
 mod refusals;
 mod sql;
 

@@ -18,7 +18,7 @@ use std::io::{Cursor, Read};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BinaryArray, BinaryBuilder, BooleanArray, Int16Array, Int32Array, Int64Array,
+    ArrayRef, BinaryArray, BinaryBuilder, BooleanArray, Int16Array, Int32Array, Int64Array,
     RecordBatch,
 };
 use arrow::datatypes::SchemaRef;
@@ -421,7 +421,7 @@ fn column(filling: Filling, chunk: &Chunk, entries: &[Entry], raw: &BinaryArray)
             Arc::new(Int32Array::from_iter_values(counts))
         }
         Filling::Length => {
-            let lengths = (0..raw.len()).map(|row| raw.value_length(row));
+            let lengths = (0..entries.len()).map(|row| raw.value_length(row));
             Arc::new(Int32Array::from_iter_values(lengths))
         }
         Filling::Raw => Arc::new(raw.clone()),

@@ -23,7 +23,7 @@
 //! 732.0-B (AOS) and 133.0-B (space packets). Bit 0 is the most significant.
 
 pub mod aos;
-mod crc;
+pub(crate) mod crc;
 mod event;
 mod link;
 mod notation;
@@ -40,7 +40,6 @@ pub use event::{
     Hole, Packet, Place,
 };
 pub use link::{FrameKind, Link, PRESETS, Preset};
-pub use notation::LinkTable;
 pub use receiver::Receiver;
 pub use search::{FoundLink, SEARCH_BYTES, find_link, has_markers};
 pub use sync::{MARKER, MARKER_WRONG_BITS};

@@ -1,143 +1,33 @@
-//! A link in words: on the command line, in definitions, in messages.
+//! A link in words: on the command line and in messages.
 //!
-//! On the command line a link is a preset or a kind of frame, with parameters
-//! in brackets; a parameter without a value is `true`:
+//! A preset or a kind of frame, then parameters in brackets; they are the keys
+//! and values of `[frames]` in a definition, without the quotes, and `true` may
+//! be left out:
 //!
 //! ```text
 //! jpss
 //! jpss(spacecraft = 157)
 //! aos(frame_length = 892, insert_zone = 4, fecf)
-//! tm(frame_length = 1115, marker, randomized, reed_solomon = 223, interleave = 5)
+//! tm(frame_length = 1115, marker, randomized, reed_solomon = 255/223, interleave = 5)
 //! ```
 //!
-//! In a definition the same parameters are a table ([`LinkTable`]) with the
-//! key `preset` or `kind`. Promises: what a [`Link`] displays, [`Link::named`]
-//! reads back. Refuses parameters that it does not know, and links that do not
-//! fit together.
+//! Promises: what a [`Link`] displays, [`Link::named`] reads back. Refuses what
+//! `[frames]` refuses.
 
 use std::fmt;
 
+use downlake_lake::schema::toml::{Document, Section};
 use downlake_lake::{Error, Result};
-use serde::Deserialize;
 
-use super::link::{FrameKind, Link, PRESETS};
-use super::reed_solomon::{Basis, Code, Strength};
+use super::link::{Link, PRESETS};
+use crate::packet::schema::{LINK_KEYS, link, link_text};
 
 /// The names of kinds of frames.
-const KINDS: [(&str, FrameKind); 2] = [("tm", FrameKind::Tm), ("aos", FrameKind::Aos)];
-
-/// The Reed-Solomon codes by the number of data symbols in a codeword.
-const CODES: [(u16, Strength); 2] = [(223, Strength::E16), (239, Strength::E8)];
-
-/// The names of bases.
-const BASES: [(&str, Basis); 2] = [("dual", Basis::Dual), ("conventional", Basis::Conventional)];
-
-/// A link as a table of parameters; what is left out is as in the preset, or
-/// off. The fields are those of [`Link`].
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LinkTable {
-    /// The name of a preset to start from.
-    pub preset: Option<String>,
-    /// `tm` or `aos`, where there is no preset.
-    pub kind: Option<String>,
-    /// Length of a frame in bytes.
-    pub frame_length: Option<usize>,
-    /// Whether each frame begins with the attached sync marker.
-    pub marker: Option<bool>,
-    /// Whether frames are randomised.
-    pub randomized: Option<bool>,
-    /// 223 or 239, the data symbols of a codeword of 255.
-    pub reed_solomon: Option<u16>,
-    /// `dual` (the default) or `conventional`.
-    pub basis: Option<String>,
-    /// Codewords in a frame, 1 (the default) to 8.
-    pub interleave: Option<usize>,
-    /// AOS: length of the insert zone in bytes.
-    pub insert_zone: Option<usize>,
-    /// AOS: whether the header carries error control.
-    pub header_control: Option<bool>,
-    /// AOS: whether frames carry an operational control field.
-    pub ocf: Option<bool>,
-    /// Whether frames end in a frame error control field.
-    pub fecf: Option<bool>,
-    /// Refuse frames of other spacecraft.
-    pub spacecraft: Option<u16>,
-    /// Read packets of these virtual channels only.
-    pub virtual_channels: Option<Vec<u8>>,
-    /// Take packets of any version number without proof.
-    pub any_packet_version: Option<bool>,
-}
-
-impl LinkTable {
-    /// The link.
-    ///
-    /// # Errors
-    /// Invalid, if a word is not known or the parameters do not fit each other.
-    pub fn link(&self) -> Result<Link> {
-        let mut link = self.base()?;
-        set(&mut link.frame_length, self.frame_length);
-        set(&mut link.marker, self.marker);
-        set(&mut link.randomized, self.randomized);
-        set(&mut link.insert_zone, self.insert_zone);
-        set(&mut link.header_control, self.header_control);
-        set(&mut link.ocf, self.ocf);
-        set(&mut link.fecf, self.fecf);
-        set(&mut link.any_packet_version, self.any_packet_version);
-        link.code = self.code(link.code)?;
-        link.spacecraft = self.spacecraft.or(link.spacecraft);
-        link.virtual_channels = self.virtual_channels.clone().or(link.virtual_channels);
-        link.validate()?;
-        Ok(link)
-    }
-
-    fn base(&self) -> Result<Link> {
-        match (&self.preset, &self.kind) {
-            (Some(preset), None) => Link::preset(preset),
-            (None, Some(kind)) => {
-                let kind = word("kind of frame", kind, &KINDS)?;
-                let length = self.frame_length.ok_or_else(|| {
-                    Error::invalid("a link without preset needs its frame_length in bytes")
-                })?;
-                Ok(match kind {
-                    FrameKind::Tm => Link::tm(length),
-                    FrameKind::Aos => Link::aos(length),
-                })
-            }
-            _ => Err(Error::invalid(
-                "a link is said by either preset or kind: expected one of them",
-            )),
-        }
-    }
-
-    fn code(&self, base: Option<Code>) -> Result<Option<Code>> {
-        let strength = self.reed_solomon.map(strength).transpose()?;
-        let basis = self
-            .basis
-            .as_deref()
-            .map(|name| word("basis", name, &BASES));
-        let basis = basis.transpose()?;
-        let Some(strength) = strength.or(base.map(|code| code.strength)) else {
-            return match (basis, self.interleave) {
-                (None, None) => Ok(None),
-                _ => Err(Error::invalid(
-                    "basis and interleave speak of a code: expected reed_solomon = 223 or 239 beside them",
-                )),
-            };
-        };
-        Ok(Some(Code {
-            strength,
-            basis: basis.or(base.map(|code| code.basis)).unwrap_or(Basis::Dual),
-            interleave: (self.interleave)
-                .or(base.map(|code| code.interleave))
-                .unwrap_or(1),
-        }))
-    }
-}
+const KINDS: [&str; 2] = ["tm", "aos"];
 
 impl Link {
-    /// A link in words: `jpss`, `aos(frame_length = 892, fecf)`. `None` if the
-    /// text begins with neither a preset nor a kind of frame.
+    /// A link in words. `None` if the text begins with neither a preset nor a
+    /// kind of frame.
     ///
     /// # Errors
     /// Invalid, with the text and what is wrong in it.
@@ -146,33 +36,29 @@ impl Link {
             Some((name, behind)) => (name.trim(), Some(behind)),
             None => (text.trim(), None),
         };
-        let is_preset = PRESETS.iter().any(|preset| preset.name == name);
-        let key = match is_preset {
-            true => "preset",
-            false if KINDS.iter().any(|(kind, _)| *kind == name) => "kind",
-            false => return None,
+        let key = match name {
+            _ if PRESETS.iter().any(|preset| preset.name == name) => "preset",
+            _ if KINDS.contains(&name) => "kind",
+            _ => return None,
         };
-        let table = read_table(key, name, parameters).and_then(|table| table.link());
-        Some(table.map_err(|error| error.context(format!("link \"{text}\""))))
+        let link = table(key, name, parameters).and_then(|table| read(&table));
+        Some(link.map_err(|error| error.context(format!("link \"{text}\""))))
     }
 }
 
-/// The table that a name and the text behind its opening bracket say.
-fn read_table(key: &str, name: &str, parameters: Option<&str>) -> Result<LinkTable> {
-    let mut text = format!("{key} = \"{name}\"\n");
+/// The text of the table that a name and the text behind its opening bracket
+/// mean.
+fn table(key: &str, name: &str, parameters: Option<&str>) -> Result<String> {
+    let mut table = format!("{key} = \"{name}\"\n");
     if let Some(behind) = parameters {
         let inside = behind.trim_end().strip_suffix(')');
         let inside = inside.ok_or_else(|| Error::invalid("expected \")\" at the end"))?;
         for parameter in parameters_of(inside) {
-            let value = if parameter.contains('=') {
-                ""
-            } else {
-                " = true"
-            };
-            text.push_str(&format!("{parameter}{value}\n"));
+            let (key, value) = parameter.split_once('=').unwrap_or((parameter, "true"));
+            table.push_str(&format!("{} = {}\n", key.trim(), quoted(value.trim())));
         }
     }
-    toml::from_str(&text).map_err(|error| Error::invalid(error.message()))
+    Ok(table)
 }
 
 /// The parts between commas that stand outside of lists.
@@ -186,90 +72,47 @@ fn parameters_of(text: &str) -> Vec<&str> {
         }
         c == ',' && depth == 0
     });
-    parts
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-        .collect()
+    let parts = parts.map(str::trim);
+    parts.filter(|part| !part.is_empty()).collect()
 }
 
-fn set<T>(place: &mut T, value: Option<T>) {
-    if let Some(value) = value {
-        *place = value;
+/// A word as TOML has it; numbers, lists, `true` and `false` are no words.
+fn quoted(value: &str) -> String {
+    let is_number = value.parse::<i64>().is_ok();
+    match value {
+        "true" | "false" => value.to_owned(),
+        _ if is_number || value.starts_with(['[', '"']) => value.to_owned(),
+        _ => format!("\"{value}\""),
     }
 }
 
-fn strength(data_symbols: u16) -> Result<Strength> {
-    let known = CODES.iter().find(|(symbols, _)| *symbols == data_symbols);
-    known.map(|(_, strength)| *strength).ok_or_else(|| {
-        Error::invalid(format!(
-            "there is no code reed-solomon (255,{data_symbols}): expected reed_solomon = 223 or 239"
-        ))
-    })
-}
-
-fn word<T: Copy>(what: &str, name: &str, words: &[(&str, T)]) -> Result<T> {
-    let known = words.iter().find(|(word, _)| *word == name);
-    known.map(|(_, value)| *value).ok_or_else(|| {
-        let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-        Error::invalid(format!(
-            "no {what} is called \"{name}\"; there are {}",
-            words.join(", ")
-        ))
+fn read(text: &str) -> Result<Link> {
+    let document = Document {
+        text,
+        file_name: "",
+    };
+    let read = || {
+        let tree = document.parse()?;
+        let section = Section::open(document, tree.get_ref(), 0..0, "the link", LINK_KEYS)?;
+        link(&section)
+    };
+    // Lines and columns are those of a text that nobody wrote.
+    read().map_err(|error| match error.message().split_once(": ") {
+        Some((_, message)) => Error::invalid(message),
+        None => error,
     })
 }
 
 impl fmt::Display for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = KINDS.iter().find(|(_, kind)| *kind == self.kind);
-        let name = kind.map_or("", |(name, _)| name);
-        write!(f, "{name}(frame_length = {}", self.frame_length)?;
-        write_flags(
-            f,
-            &[(self.marker, "marker"), (self.randomized, "randomized")],
-        )?;
-        if let Some(code) = self.code {
-            write_code(f, code)?;
-        }
-        if self.insert_zone > 0 {
-            write!(f, ", insert_zone = {}", self.insert_zone)?;
-        }
-        write_flags(
-            f,
-            &[
-                (self.header_control, "header_control"),
-                (self.ocf, "ocf"),
-                (self.fecf, "fecf"),
-                (self.any_packet_version, "any_packet_version"),
-            ],
-        )?;
-        if let Some(spacecraft) = self.spacecraft {
-            write!(f, ", spacecraft = {spacecraft}")?;
-        }
-        if let Some(channels) = &self.virtual_channels {
-            write!(f, ", virtual_channels = {channels:?}")?;
-        }
-        f.write_str(")")
-    }
-}
-
-fn write_flags(f: &mut fmt::Formatter<'_>, flags: &[(bool, &str)]) -> fmt::Result {
-    let set = flags.iter().filter(|(set, _)| *set);
-    set.map(|(_, name)| write!(f, ", {name}")).collect()
-}
-
-fn write_code(f: &mut fmt::Formatter<'_>, code: Code) -> fmt::Result {
-    let symbols = CODES
-        .iter()
-        .find(|(_, strength)| *strength == code.strength);
-    let symbols = symbols.map_or(0, |(symbols, _)| *symbols);
-    write!(
-        f,
-        ", reed_solomon = {symbols}, interleave = {}",
-        code.interleave
-    )?;
-    match code.basis {
-        Basis::Dual => Ok(()),
-        Basis::Conventional => f.write_str(", basis = \"conventional\""),
+        let table = link_text(self).replace('"', "");
+        let mut pairs = table.lines().filter_map(|line| line.split_once(" = "));
+        let (_, kind) = pairs.next().unwrap_or_default();
+        let parameters = pairs.map(|(key, value)| match value {
+            "true" => key.to_owned(),
+            value => format!("{key} = {value}"),
+        });
+        write!(f, "{kind}({})", parameters.collect::<Vec<_>>().join(", "))
     }
 }
 
@@ -286,8 +129,8 @@ mod tests {
             "jpss",
             "tm-1115",
             "jpss(spacecraft=157, virtual_channels=[16, 6], fecf)",
-            "aos(frame_length = 892, insert_zone=4, fecf=true, ocf, header_control)",
-            "tm(frame_length=1115, marker, randomized, reed_solomon=239, interleave=5, basis=\"conventional\",)",
+            "aos(frame_length = 892, insert_zone=4, fecf=true, ocf, header_error_control)",
+            "tm(frame_length=1115, marker, randomized, reed_solomon=255/239, interleave=5, basis=\"conventional\",)",
             "tm(frame_length=100, any_packet_version)",
         ] {
             let link = Link::named(text).expect("a name").expect("a link");
@@ -295,7 +138,14 @@ mod tests {
             assert_eq!(Link::named(&shown).expect("a name").expect("a link"), link);
             written.push_str(&format!("{shown}\n"));
         }
-        expect![[r#""#]].assert_eq(&written);
+        expect![[r#"
+            aos(frame_length = 892, reed_solomon = 255/223, interleave = 4, basis = dual, marker, randomized)
+            tm(frame_length = 1115, fecf)
+            aos(frame_length = 892, reed_solomon = 255/223, interleave = 4, basis = dual, marker, randomized, fecf, spacecraft = 157, virtual_channels = [16, 6])
+            aos(frame_length = 892, ocf, fecf, header_error_control, insert_zone = 4)
+            tm(frame_length = 1115, reed_solomon = 255/239, interleave = 5, basis = conventional, marker, randomized)
+            tm(frame_length = 100, any_packet_version)
+        "#]].assert_eq(&written);
         assert!(Link::named("csv").is_none());
         assert!(Link::named("cadu(frame_length = 3)").is_none());
     }
@@ -310,15 +160,31 @@ mod tests {
             "aos(frame_length=\"892\")",
             "aos(frame_length=892, interleave=4)",
             "aos(frame_length=892, reed_solomon=255)",
-            "aos(frame_length=892, reed_solomon=223, basis=\"berlekamp\")",
+            "aos(frame_length=892, reed_solomon=255/223, basis=berlekamp)",
             "tm(frame_length=1115, insert_zone=4)",
-            "jpss(kind=\"tm\")",
-            "jpss(frame_length=893)",
+            "jpss(kind=tm)",
+            "aos(frame_length=-1)",
+            "aos(frame_length=892, fecf=[)",
+            "aos(frame_length=892) and more",
         ];
         let errors = texts.map(|text| {
             let error = Link::named(text).expect("a name").expect_err("no link");
             format!("{}\n", error.message())
         });
-        expect![[r#""#]].assert_eq(&errors.concat());
+        expect![[r#"
+            link "aos": the link lacks the key "frame_length", such as frame_length = 892
+            link "aos(insert_zone=4)": the link lacks the key "frame_length", such as frame_length = 892
+            link "aos(frame_length=892": expected ")" at the end
+            link "aos(frame_length=892, insertzone=4)": unknown key "insertzone" in the link, did you mean "insert_zone": keys are preset, kind, frame_length, marker, randomized, reed_solomon, interleave, basis, insert_zone, ocf, fecf, header_error_control, virtual_channels, spacecraft, any_packet_version
+            link "aos(frame_length="892")": frame_length is a string: expected a whole number
+            link "aos(frame_length=892, interleave=4)": interleave belongs to reed_solomon
+            link "aos(frame_length=892, reed_solomon=255)": reed_solomon is an integer: expected a text
+            link "aos(frame_length=892, reed_solomon=255/223, basis=berlekamp)": basis is "berlekamp": expected dual, conventional
+            link "tm(frame_length=1115, insert_zone=4)": tm frames have no place for an insert zone; leave it out, or choose aos frames
+            link "jpss(kind=tm)": kind beside preset: leave one of them out
+            link "aos(frame_length=-1)": frame_length is an integer: expected a number in its range
+            link "aos(frame_length=892, fecf=[)": not TOML: unclosed array, expected `]`
+            link "aos(frame_length=892) and more": expected ")" at the end
+        "#]].assert_eq(&errors.concat());
     }
 }

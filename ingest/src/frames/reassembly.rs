@@ -129,7 +129,7 @@ impl Reassembly {
             sink,
         };
         for channel in &mut self.channels {
-            channel.abandon(channel.cause_at_end(), &mut outlet);
+            channel.abandon_as(FragmentCause::Unfinished, &mut outlet);
         }
     }
 
@@ -233,8 +233,10 @@ impl Channel {
                     self.close();
                 }
             }
-            Some(length) if length < self.bytes.len() => self.contradict(outlet),
-            _ if next_starts => self.contradict(outlet),
+            Some(length) if length < self.bytes.len() => {
+                self.abandon_as(FragmentCause::PointerMismatch, outlet)
+            }
+            _ if next_starts => self.abandon_as(FragmentCause::PointerMismatch, outlet),
             _ => {}
         }
     }
@@ -244,20 +246,11 @@ impl Channel {
         self.bytes.first().map_or(0, |first| first >> 5)
     }
 
-    /// Why the open packet is none where the input ends.
-    fn cause_at_end(&self) -> FragmentCause {
-        match packet_length(&self.bytes) {
-            Some(length) if length == self.bytes.len() => {
-                FragmentCause::PacketVersion(self.version())
-            }
-            _ => FragmentCause::Unfinished,
-        }
-    }
-
-    /// A pointer stands elsewhere than at the end of the open packet.
-    fn contradict(&mut self, outlet: &mut Outlet<'_>) {
+    /// Gives up the open packet for a cause that is its own, unless its version
+    /// number says that it may be none.
+    fn abandon_as(&mut self, cause: FragmentCause, outlet: &mut Outlet<'_>) {
         let cause = match self.version() {
-            version if outlet.takes(version) => FragmentCause::PointerMismatch,
+            version if outlet.takes(version) => cause,
             version => FragmentCause::PacketVersion(version),
         };
         self.abandon(cause, outlet);

@@ -329,7 +329,7 @@ fn proofs(link: &Link, stream: &[u8]) -> Result<usize> {
 
 /// What to do where a link cannot be found.
 const NAME_IT: &str = "name the link with --format, by a preset (jpss) or its parameters \
-                       (aos(frame_length = 892, marker, randomized, reed_solomon = 223, interleave = 4))";
+                       (aos(frame_length = 892, marker, randomized, reed_solomon = 255/223, interleave = 4))";
 
 fn unproven(bits: u64, blocks: usize) -> Error {
     Error::invalid(format!(

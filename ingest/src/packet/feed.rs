@@ -13,7 +13,7 @@ use crate::frames::ChannelId;
 
 use super::kernels::Packet;
 use super::locate::Refusal;
-use super::walk::{PacketWalker, Piece};
+use super::walk::{PacketWalker, Packets, Piece};
 
 /// Bytes of packets after which a chunk ends.
 pub const CHUNK_BYTES: usize = 4 << 20;
@@ -162,18 +162,23 @@ impl Chunk {
         }
     }
 
-    /// Takes a packet that came without a frame.
-    fn add(&mut self, packet: &Packet<'_>) {
-        self.packets.push(Entry {
-            start: self.bytes.len(),
-            length: packet.bytes.len(),
-            index: packet.index,
-            offset: packet.offset,
-            channel: None,
-            replay: false,
-            is_joined: false,
-        });
-        self.bytes.extend_from_slice(packet.bytes);
+    /// Takes packets that came without frames.
+    fn add(&mut self, packets: Packets<'_>) {
+        let mut start = self.bytes.len();
+        self.bytes.extend_from_slice(packets.bytes);
+        for packet in packets {
+            let length = packet.bytes.len();
+            self.packets.push(Entry {
+                start,
+                length,
+                index: packet.index,
+                offset: packet.offset,
+                channel: None,
+                replay: false,
+                is_joined: false,
+            });
+            start += length;
+        }
     }
 }
 
@@ -196,7 +201,7 @@ impl<R: Read + Send> Feed for PacketFile<R> {
         while !chunk.is_full() {
             match self.walker.next_piece()? {
                 None => break,
-                Some(Piece::Packet(packet)) => chunk.add(&packet),
+                Some(Piece::Packets(packets)) => chunk.add(packets),
                 Some(Piece::Hole(hole)) => chunk.add_hole(Hole {
                     offset: hole.offset,
                     bytes: hole.bytes,

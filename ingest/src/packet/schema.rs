@@ -40,6 +40,8 @@ use super::{ccsdspy, document, xtce};
 
 pub(super) use decoder::table_name;
 pub use decoder::{SchemaDecoder, decoder};
+pub(crate) use frames::{KEYS as LINK_KEYS, text as link_text};
+
 pub use frames::link;
 pub use options::{ContainerSettings, Counts, ErrorControl, PacketOptions, Segments};
 pub use survey::{Survey, SurveyedColumn, SurveyedStream};
@@ -186,6 +188,11 @@ impl Given {
                 "definition {file:?} is no XTCE document, no ccsdspy CSV and no TOML with packets of its own"
             ))
         })?;
+        if form == Form::Toml && has_options(&bytes) {
+            return Err(definition.error(format!(
+                "definition {file:?} says more than what packets hold: keep that in one of the two files"
+            )));
+        }
         pointer.check(form).map_err(|why| definition.error(why))?;
         Ok(Given {
             surveyed: survey_of(form, &bytes, &file, &pointer)?,
@@ -241,6 +248,17 @@ fn kind_of(table: &DeTable<'_>) -> Option<Kind> {
     let known = ["packets", "parameter", "container"];
     let is_ours = known.iter().any(|key| table.contains_key(*key));
     is_ours.then_some(Kind::Packets)
+}
+
+/// Whether our own form has keys beside those of the definition.
+fn has_options(bytes: &[u8]) -> bool {
+    let text = std::str::from_utf8(bytes).unwrap_or_default();
+    let tree = DeTable::parse(text);
+    tree.is_ok_and(|tree| {
+        options::KEYS
+            .iter()
+            .any(|key| tree.get_ref().contains_key(*key))
+    })
 }
 
 /// The form of a file that is no TOML.

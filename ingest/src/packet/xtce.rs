@@ -11,11 +11,13 @@
 //! not implemented is refused as soon as a container holds it; one that none
 //! holds is a notice.
 //!
-//! Three readings that the standard leaves open: the number of a leading size
+//! Four readings that the standard leaves open: the number of a leading size
 //! counts bytes, as in Pascal; a place counted from the start of a container
 //! that inherits is counted from the start of all it inherits; the strings of
-//! a boolean are how it is shown, not what it is. Packets that read another way
-//! do not end where their length says, and are refused for it.
+//! a boolean are how it is shown, not what it is; a time since a date counts
+//! days of 86,400 seconds, as POSIX does, and only `TAI` and `GPS` run through
+//! leap seconds. Packets that read one of the first two another way do not end
+//! where their length says, and are refused for it unless longer ones are kept.
 
 mod containers;
 mod element;
@@ -62,6 +64,10 @@ pub fn survey(bytes: &[u8], file: &str, root: Option<&str>) -> Result<Surveyed> 
     let mut parameters = Parameters::read(&systems, &mut findings);
     let containers = containers::read_all(&systems, &mut parameters, &mut findings);
     parameters.settle_refused(&mut findings);
+    if containers.is_empty() {
+        let nothing = "has no container: nothing says what packets hold";
+        findings.accept::<()>(Err(document.refuse(nothing)));
+    }
     let mut definition = PacketDefinition {
         name: document.need("name")?.to_owned(),
         description: document.description(),

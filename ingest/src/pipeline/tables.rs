@@ -104,11 +104,13 @@ impl<'a> Tables<'a> {
                 received_at: ReceivedAt::Data,
             },
         )?;
-        let table = match self.work.is_group() {
-            true => self
-                .writer
-                .add_table(target.destination.clone(), Some(target.definition.clone()))?,
-            false => 0,
+        let (table, conform) = match self.work.is_group() {
+            true => (
+                self.writer
+                    .add_table(target.destination.clone(), Some(target.definition.clone()))?,
+                conform.keeping_unlabelled(),
+            ),
+            false => (0, conform),
         };
         self.open[stream] = Some((table, conform));
         Ok(table)

@@ -645,7 +645,10 @@ fn frame_gaps_name_the_missing_counts() {
             format!("{from_count}..={to_count} missing {missing} reset {is_reset} at {offset}")
         })
         .collect();
-    expect![[r#""#]].assert_eq(&gaps.join("\n"));
+    expect![[r#"
+        2..=3 missing 2 reset false at 80
+        6..=1 missing 0 reset true at 160"#]]
+    .assert_eq(&gaps.join("\n"));
 }
 
 /// Valid streams come out whole under their own link.

@@ -3,6 +3,8 @@
 //! space_packet_parser, ccsdspy and ground systems wrote.
 
 mod broken;
+mod constructs;
+mod schema;
 pub(crate) mod support;
 mod synthetic;
 

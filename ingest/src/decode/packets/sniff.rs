@@ -29,7 +29,8 @@ pub(super) fn looks_like_packets(head: &[u8]) -> bool {
         }
     }
     match rest.len() {
-        0 => walk.is_in_step(0) && walk.packets > 0,
+        // Eight bytes of anything may be a packet.
+        0 => walk.is_in_step(0) && walk.packets > 1,
         1..HEADER_BYTES => walk.is_in_step(STEPS_TO_THE_END),
         _ => walk.is_in_step(STEPS_THAT_PROVE),
     }

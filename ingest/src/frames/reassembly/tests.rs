@@ -244,9 +244,9 @@ fn other_versions_are_not_walked() {
         0,
         &[(0, STARTS(0), &encapsulated)],
         expect![[r#"
-        packet 8 of 01 from frame 0
-        packet-version 11 from frame 0
-    "#]],
+            packet 8 of 01 from frame 0
+            packet-version 11 from frame 0
+        "#]],
     );
 }
 
@@ -267,7 +267,10 @@ fn pointers_prove_packets_of_other_versions() {
             (0, STARTS(0), &stream[..20]),
             (1, STARTS(16), &stream[20..]),
         ],
-        expect![[r#""#]],
+        expect![[r#"
+            packet 36 of 01 from frame 0
+            packet 14 of 02 from frame 1
+        "#]],
     );
     // It ends with a frame; the next says that a packet begins with it.
     check(
@@ -277,7 +280,10 @@ fn pointers_prove_packets_of_other_versions() {
             (1, NONE, &stream[18..36]),
             (2, STARTS(0), &stream[36..]),
         ],
-        expect![[r#""#]],
+        expect![[r#"
+            packet 36 of 01 from frame 0
+            packet 14 of 02 from frame 2
+        "#]],
     );
 }
 
@@ -293,20 +299,43 @@ fn packets_of_other_versions_without_proof_are_fragments() {
             (0, STARTS(0), &stream[..20]),
             (1, STARTS(15), &stream[20..]),
         ],
-        expect![[r#""#]],
+        expect![[r#"
+            packet-version 35 from frame 0
+            packet 7 of 07 from frame 1
+            packet-unfinished 8 from frame 1
+        "#]],
     );
-    check(0, &[(0, STARTS(0), &stream)], expect![[r#""#]]);
+    check(
+        0,
+        &[(0, STARTS(0), &stream)],
+        expect![[r#"
+        packet-version 50 from frame 0
+    "#]],
+    );
     check(
         0,
         &[(0, STARTS(0), &odd), (1, STARTS(3), &stream[33..])],
-        expect![[r#""#]],
+        expect![[r#"
+            packet-version 39 from frame 0
+            packet 14 of 02 from frame 1
+        "#]],
     );
     check(
         0,
         &[(0, STARTS(0), &odd), (2, STARTS(0), &stream[36..])],
-        expect![[r#""#]],
+        expect![[r#"
+            Lost 1 at frame 1: 2 for 1
+            packet-frame-lost 36 from frame 0
+            packet 14 of 02 from frame 1
+        "#]],
     );
-    check(0, &[(0, STARTS(0), &odd)], expect![[r#""#]]);
+    check(
+        0,
+        &[(0, STARTS(0), &odd)],
+        expect![[r#"
+        packet-version 36 from frame 0
+    "#]],
+    );
 }
 
 /// Where versions are random, 0xE0 begins a packet as well as an idle octet.
@@ -322,7 +351,11 @@ fn channels_of_random_versions_have_no_idle_octets() {
             (1, STARTS(16), &stream[20..50]),
             (2, STARTS(22), &stream[50..]),
         ],
-        expect![[r#""#]],
+        expect![[r#"
+            packet 36 of 01 from frame 0
+            packet 36 of 03 from frame 1
+            packet 14 of 02 from frame 2
+        "#]],
     );
 }
 

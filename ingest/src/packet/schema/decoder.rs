@@ -6,7 +6,7 @@
 //! definition asks for is proven before a packet of it becomes a row. Refuses
 //! a time axis that no stream has the columns of.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use arrow::array::BooleanArray;
 use arrow::compute::filter_record_batch;
@@ -16,7 +16,7 @@ use downlake_lake::schema::settings::StreamSettings;
 use downlake_lake::schema::{Definition, TimeAxis};
 use downlake_lake::{Error, ErrorKind, Result};
 
-use super::{ContainerSettings, ErrorControl, PacketOptions, PacketSchema, Segments};
+use super::{ContainerSettings, Counts, ErrorControl, PacketOptions, PacketSchema, Segments};
 use crate::decode::reason;
 use crate::frames::Link;
 use crate::packet::check::Index;
@@ -81,8 +81,12 @@ pub fn decoder(
         let singles = containers_of_one_apid(&schema.definition)?;
         for (at, stream) in part.decoder.streams_mut().iter_mut().enumerate() {
             let own = schema.options.of(&stream.container);
-            let several_apids = !singles.contains(&stream.container);
-            let settings = settings(own, axes.of_stream(at), several_apids);
+            let several_apids = !singles.contains(&*stream.container);
+            let implied = Implied {
+                several_apids,
+                counts: schema.options.counts,
+            };
+            let settings = settings(own, axes.of_stream(at), &implied);
             stream.notices = settle(stream, own, &settings, prefix)?;
         }
     }
@@ -211,6 +215,12 @@ fn joined(all: Vec<DecodedChunk>, packets: usize) -> Result<DecodedChunk> {
             }
         }
     }
+    // Where one definition cannot decide, another must not decide for it.
+    for (at, refusal) in &unclaimed {
+        if refusal.reason == reason::AMBIGUOUS && claims[*at] > 0 {
+            claims[*at] += 1;
+        }
+    }
     for rows in &mut together.rows {
         refuse(rows, |at| (claims[at as usize] > 1).then(ambiguous))?;
         rows.refused.retain(|(at, _)| claims[*at as usize] <= 1);
@@ -313,11 +323,7 @@ fn asked_axes(
             Ok(axis) => drop(axes.insert(number, axis)),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 without.push(&*stream.definition.stream);
-                // An error that knows what is near helps more.
-                let helps = error.message().contains("did you mean");
-                if nowhere.is_none() || helps {
-                    nowhere = Some(error);
-                }
+                nowhere = Some(more_helpful(nowhere, error));
             }
             Err(error) => {
                 let name = &stream.definition.stream;
@@ -329,13 +335,21 @@ fn asked_axes(
         Some(error) if axes.is_empty() => Err(error),
         Some(_) => {
             notices.push(format!(
-                "time axis {text:?}: {} without these columns stay in the order of arrival: {}",
-                without.len(),
+                "streams without the columns of time axis {text:?} stay in the order of arrival: {}",
                 without.join(", ")
             ));
             Ok(axes)
         }
         None => Ok(axes),
+    }
+}
+
+/// Of two errors about columns that are not there, the one that knows what is
+/// near, or else the first.
+fn more_helpful(known: Option<Error>, other: Error) -> Error {
+    match known {
+        Some(known) if !other.message().contains("did you mean") => known,
+        _ => other,
     }
 }
 
@@ -350,8 +364,13 @@ impl Axes {
         let said: Vec<Option<TimeAxis>> = streams
             .map(|stream| {
                 let axis = schema.options.time.as_ref()?;
-                let found = axis.over(&stream.definition.columns);
-                found.map_err(|error| nowhere = Some(error)).ok()
+                match axis.over(&stream.definition.columns) {
+                    Ok(axis) => Some(axis),
+                    Err(error) => {
+                        nowhere = Some(more_helpful(nowhere.take(), error));
+                        None
+                    }
+                }
             })
             .collect();
         if let (Some(error), true) = (nowhere, said.iter().all(Option::is_none)) {
@@ -368,25 +387,32 @@ impl Axes {
     }
 }
 
+/// What the keys of a stream depend on, beside its axis.
+struct Implied {
+    several_apids: bool,
+    counts: Counts,
+}
+
 /// What is said of a stream, and what follows from its axis where nothing is.
 fn settings(
     own: Option<&ContainerSettings>,
     axis: Option<&TimeAxis>,
-    several_apids: bool,
+    implied: &Implied,
 ) -> StreamSettings {
     let mut settings = own.map_or_else(StreamSettings::default, |own| own.settings.clone());
     settings.time = settings.time.or_else(|| axis.cloned());
     let key = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
-    let (sort_by, dedup_by) = match &settings.time {
-        Some(TimeAxis::Absolute(_)) if several_apids => (
-            key(&["apid", TIME, "seq_count"]),
-            key(&["apid", "seq_count", TIME]),
-        ),
-        Some(TimeAxis::Absolute(_)) => {
-            (key(&[TIME, "seq_count"]), key(&["apid", "seq_count", TIME]))
-        }
-        Some(TimeAxis::Relative { column, .. }) => (None, key(&["apid", "seq_count", column])),
-        Some(TimeAxis::None) | None => (None, None),
+    let sort_by = match &settings.time {
+        Some(TimeAxis::Absolute(_)) if implied.several_apids => key(&["apid", TIME, "seq_count"]),
+        Some(TimeAxis::Absolute(_)) => key(&[TIME, "seq_count"]),
+        _ => None,
+    };
+    let dedup_by = match &settings.time {
+        Some(TimeAxis::Absolute(_)) => key(&["apid", "seq_count", TIME]),
+        Some(TimeAxis::Relative { column, .. }) => key(&["apid", "seq_count", column]),
+        // Without an axis nothing but the count tells packets apart.
+        _ if implied.counts == Counts::Random => key(&[]),
+        _ => None,
     };
     settings.sort_by = settings.sort_by.or(sort_by);
     settings.dedup_by = settings.dedup_by.or(dedup_by);
@@ -452,30 +478,30 @@ fn check_tables(parts: &[Part]) -> Result<()> {
 }
 
 /// The containers whose conditions leave one APID.
-fn containers_of_one_apid(definition: &PacketDefinition) -> Result<Vec<String>> {
+fn containers_of_one_apid(definition: &PacketDefinition) -> Result<HashSet<&str>> {
     let index = Index::new(definition)?;
     let containers = definition.containers.iter();
     if definition.one_apid {
-        return Ok(containers.map(|c| c.name.clone()).collect());
+        return Ok(containers.map(|c| &*c.name).collect());
     }
     let Some(root) = definition
         .containers
         .iter()
         .find(|c| c.name == definition.root)
     else {
-        return Ok(Vec::new());
+        return Ok(HashSet::new());
     };
     let header = Plan::new(root, &index)?;
     let is_apid = |name: &str| {
         let field = header.fields.iter().find(|field| field.name == name);
         field.is_some_and(|f| f.spot == Spot::At(5) && f.scalar.encoding.fixed_bits() == Some(11))
     };
-    let mut single = Vec::new();
+    let mut single = HashSet::new();
     for container in containers {
         let lineage = index.lineage(container)?;
         let mut conditions = lineage.iter().filter_map(|part| part.when.as_ref());
         if conditions.any(|when| leaves_one(when, &is_apid)) {
-            single.push(container.name.clone());
+            single.insert(&*container.name);
         }
     }
     Ok(single)

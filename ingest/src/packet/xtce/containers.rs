@@ -163,7 +163,8 @@ fn base_container(
 fn entry(scope: &mut Scope, element: &Element) -> Result<Entry> {
     const CHILDREN: &[&str] = &["LocationInContainerInBits", "IncludeCondition"];
     let item = match element.name.as_str() {
-        "ParameterRefEntry" => {
+        // Without dimensions of its own it is the array as a whole.
+        "ParameterRefEntry" | "ArrayParameterRefEntry" => {
             element.only(&["parameterRef"], CHILDREN)?;
             Item::Parameter(scope.parameter(element)?.name.clone())
         }

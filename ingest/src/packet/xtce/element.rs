@@ -16,6 +16,8 @@ use crate::packet::model::Place;
 
 /// Bytes of the largest document.
 const MAX_DOCUMENT_BYTES: usize = 64 << 20;
+/// Most elements of a document, so that its tree stays within memory.
+const MAX_ELEMENTS: usize = 1 << 21;
 /// Deepest nesting of elements.
 const MAX_DEPTH: usize = 64;
 
@@ -142,6 +144,7 @@ pub(super) fn parse(bytes: &[u8], file: &str) -> Result<Element> {
         file: file.into(),
         line: 1,
         counted: 0,
+        elements: 0,
     };
     if bytes.len() > MAX_DOCUMENT_BYTES {
         return Err(document.place().refuse(format!(
@@ -162,6 +165,7 @@ struct Document {
     line: u32,
     /// The bytes whose lines were counted.
     counted: usize,
+    elements: usize,
 }
 
 impl Document {
@@ -237,7 +241,13 @@ impl Document {
         }
     }
 
-    fn element(&self, start: &BytesStart) -> Result<Element> {
+    fn element(&mut self, start: &BytesStart) -> Result<Element> {
+        self.elements += 1;
+        if self.elements > MAX_ELEMENTS {
+            return Err(self.place().refuse(format!(
+                "the document has more than {MAX_ELEMENTS} elements"
+            )));
+        }
         let mut attributes: Vec<(String, String)> = Vec::new();
         for attribute in start.attributes() {
             let attribute = attribute.map_err(|e| self.place().refuse(format!("not XML: {e}")))?;
@@ -245,8 +255,9 @@ impl Document {
                 .unescape_value()
                 .map_err(|e| self.place().refuse(format!("not XML: {e}")))?;
             let key = String::from_utf8_lossy(attribute.key.as_ref());
-            let is_namespace = key == "xmlns" || key.contains(':');
-            if !is_namespace {
+            // Others with a prefix are refused where they stand, as unknown.
+            let prefix = key.split_once(':').map_or(&*key, |(prefix, _)| prefix);
+            if !["xmlns", "xml", "xsi"].contains(&prefix) {
                 attributes.push((key.into_owned(), value.trim().to_owned()));
             }
         }

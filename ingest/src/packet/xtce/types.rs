@@ -113,8 +113,12 @@ fn array(systems: &Systems, named: &Named, findings: &mut Findings, depth: usize
         return Err(list.refuse("has several dimensions: not implemented"));
     };
     dimension.only(&[], &["StartingIndex", "EndingIndex"])?;
-    let start: u32 = fixed_value(dimension.need_child("StartingIndex")?)?;
-    let end: u32 = fixed_value(dimension.need_child("EndingIndex")?)?;
+    let index = |name| {
+        let index = dimension.need_child(name)?;
+        index.only(&[], &["FixedValue"])?;
+        fixed_value::<u32>(index)
+    };
+    let (start, end) = (index("StartingIndex")?, index("EndingIndex")?);
     let count = end.checked_sub(start).and_then(|last| last.checked_add(1));
     let count = count.ok_or_else(|| dimension.refuse("ends before it starts"))?;
     let reference = element.need("arrayTypeRef")?;

@@ -18,7 +18,7 @@ use super::synthetic::packet;
 use crate::fuzz::{Random, broken};
 
 /// A document with these types, parameters and containers.
-fn xtce_text(types: &str, parameters: &str, containers: &str) -> String {
+pub(super) fn xtce_text(types: &str, parameters: &str, containers: &str) -> String {
     format!(
         "<SpaceSystem name=\"S\">\n<TelemetryMetaData>\n<ParameterTypeSet>{types}</ParameterTypeSet>\n\
          <ParameterSet>{parameters}</ParameterSet>\n<ContainerSet>{containers}</ContainerSet>\n\
@@ -69,7 +69,7 @@ fn with_criterion(criterion: &str) -> String {
     xtce_text(U8, P, &format!("{R}\n{heir}"))
 }
 
-fn compiled(read: downlake_lake::Result<PacketDefinition>) -> String {
+pub(super) fn compiled(read: downlake_lake::Result<PacketDefinition>) -> String {
     match read.and_then(|definition| PacketDecoder::new(&definition, None)) {
         Ok(_) => "accepted".to_owned(),
         Err(error) => error.message().to_owned(),
@@ -348,7 +348,7 @@ fn xtce_that_is_not_implemented_is_refused_with_its_line() {
         laughs: d.xml:1: a document type definition is not accepted: remove the DOCTYPE
         deep: d.xml:1: elements are nested deeper than 64
         other root: d.xml:1: the root element is "html", not SpaceSystem
-        no containers: packet definition "S" has no container: nothing says what packets hold
+        no containers: d.xml:1: SpaceSystem "S" has no container: nothing says what packets hold
         zero bits: d.xml:5: parameter "T" has 0 bits: a whole number has 1 to 64
         65 bits: d.xml:5: parameter "T" has 65 bits: a whole number has 1 to 64
         BCD: d.xml:4: IntegerDataEncoding has encoding="packedBCD": not implemented
@@ -372,7 +372,7 @@ fn xtce_that_is_not_implemented_is_refused_with_its_line() {
         half a byte each: d.xml:4: LinearAdjustment has "0.5", which is no such whole number
         lookup length: d.xml:4: DiscreteLookupList in "SizeInBits" is not implemented
         length comes later: d.xml:5: "B" takes its size from "P", which does not come before it in container "R"
-        array in steps: d.xml:4: StartingIndex has no element "FixedValue" in it
+        array in steps: d.xml:4: DynamicValue in "StartingIndex" is not implemented
         two dimensions: d.xml:4: DimensionList has several dimensions: not implemented
         array of itself: d.xml:4: ArrayParameterType "t" contains itself, or is nested too deeply
         huge array: d.xml:6: the entry lies outside of every packet, which has 0 to 524336 bits

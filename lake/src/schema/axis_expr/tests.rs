@@ -110,7 +110,7 @@ fn what_is_read_and_what_is_refused() {
         relative(n, s, run=_ingest_id) => relative n in "s" by Some("_ingest_id")
          => Invalid: time axis "", character 1: expected a column or a code, found the end
         t => Invalid: time axis "t", character 1: column "t" is f64: say what it counts, such as seconds(t), millis(t) or relative(t, s)
-        tss => Invalid: time axis "tss", character 1: "tss" is no column of the stream, did you mean "ts": columns are ts, When, t, n, DOY, MSEC, USEC, Time Stamp, unit, cycle, none
+        tss => NotFound: time axis "tss", character 1: "tss" is no column of the stream, did you mean "ts": columns are ts, When, t, n, DOY, MSEC, USEC, Time Stamp, unit, cycle, none
         seconds() => Invalid: time axis "seconds()", character 9: expected a column, found ')'
         seconds(t => Invalid: time axis "seconds(t", character 10: expected ')', found the end
         seconds(t)) => Invalid: time axis "seconds(t))", character 11: expected the end, found ')'

@@ -1,0 +1,255 @@
+//! Transcripts of definitions of packets: what they contain, what they are
+//! refused for, and how they become our own form.
+
+use expect_test::expect;
+
+use super::{Program, check};
+
+const XTCE: &str = r#"<SpaceSystem name="Thermometer">
+<TelemetryMetaData>
+<ParameterTypeSet>
+<IntegerParameterType name="u16"><IntegerDataEncoding sizeInBits="16"/></IntegerParameterType>
+<IntegerParameterType name="u11"><IntegerDataEncoding sizeInBits="11"/></IntegerParameterType>
+<IntegerParameterType name="u5"><IntegerDataEncoding sizeInBits="5"/></IntegerParameterType>
+<IntegerParameterType name="u32"><IntegerDataEncoding sizeInBits="32"/></IntegerParameterType>
+<FloatParameterType name="kelvin"><UnitSet><Unit>K</Unit></UnitSet><IntegerDataEncoding sizeInBits="8"><DefaultCalibrator><PolynomialCalibrator><Term coefficient="200" exponent="0"/><Term coefficient="0.5" exponent="1"/></PolynomialCalibrator></DefaultCalibrator></IntegerDataEncoding></FloatParameterType>
+<FloatParameterType name="mil"><FloatDataEncoding sizeInBits="32" encoding="MILSTD_1750A"/></FloatParameterType>
+</ParameterTypeSet>
+<ParameterSet>
+<Parameter name="HEAD" parameterTypeRef="u5"/><Parameter name="APID_OF_IT" parameterTypeRef="u11"/>
+<Parameter name="SEQ" parameterTypeRef="u16"/><Parameter name="LEN" parameterTypeRef="u16"/>
+<Parameter name="MET" parameterTypeRef="u32"/>
+<Parameter name="TEMP" parameterTypeRef="kelvin"/>
+<Parameter name="OLD" parameterTypeRef="mil"/>
+</ParameterSet>
+<ContainerSet>
+<SequenceContainer name="Header" abstract="true"><EntryList><ParameterRefEntry parameterRef="HEAD"/><ParameterRefEntry parameterRef="APID_OF_IT"/><ParameterRefEntry parameterRef="SEQ"/><ParameterRefEntry parameterRef="LEN"/></EntryList></SequenceContainer>
+<SequenceContainer name="Reading"><EntryList><ParameterRefEntry parameterRef="MET"/><ParameterRefEntry parameterRef="TEMP"/></EntryList><BaseContainer containerRef="Header"><RestrictionCriteria><Comparison parameterRef="APID_OF_IT" value="7"/></RestrictionCriteria></BaseContainer></SequenceContainer>
+</ContainerSet>
+</TelemetryMetaData>
+</SpaceSystem>"#;
+
+/// The same with a container that holds what is not implemented.
+fn refused() -> String {
+    XTCE.replace(
+        "</ContainerSet>",
+        "<SequenceContainer name=\"Old\"><EntryList><ParameterRefEntry parameterRef=\"OLD\"/><ParameterSegmentRefEntry parameterRef=\"TEMP\" sizeInBits=\"4\"/></EntryList><BaseContainer containerRef=\"Header\"/></SequenceContainer>\n</ContainerSet>",
+    )
+}
+
+#[test]
+fn a_packet_definition_is_checked() {
+    let program = Program::new();
+    program.write("m/thermometer.xml", XTCE);
+    let said = check(
+        &program,
+        &["schema", "check", "m/thermometer.xml"],
+        0,
+        &expect![[r#"
+            $ downlake schema check m/thermometer.xml
+            Thermometer  xtce  6 parameters, 2 containers
+
+            reading  container Reading at m/thermometer.xml:20
+            when  APID_OF_IT == 7
+            axis  relative, _packet_index in packet
+            partition
+            sorted by  _packet_index
+            column  type  bit  bits  unit  source
+            apid  u16  5  11  apid
+            seq_flags  u8  16  2  seq_flags
+            seq_count  u16  18  14  seq_count
+            _packet_index  i64  _packet_index
+            _byte_offset  i64  _byte_offset
+            head  u8  0  5  HEAD
+            apid_of_it  u16  5  11  APID_OF_IT
+            seq  u16  16  16  SEQ
+            len  u16  32  16  LEN
+            met  u32  48  32  MET
+            temp  f64  80  8  K  TEMP
+            temp__raw  u8  80  8  TEMP
+            a clock?  [time]
+              axis = "absolute"
+              code = "seconds"
+              columns = ["MET"]
+              epoch = "..."
+            notice  parameter "OLD", which no container holds, could not be decoded: m/thermometer.xml:9: FloatDataEncoding has encoding="MILSTD_1750A": not implemented
+            the definition is good
+        "#]],
+    );
+    assert!(said.out.contains("the definition is good"));
+    program.write(
+        "m/schema.toml",
+        "definition = \"thermometer.xml\"\n[time]\naxis = \"absolute\"\ncode = \"seconds\"\ncolumns = [\"MET\"]\nepoch = \"2000-01-01T00:00:00Z\"\n[stream.Reading]\ntable = \"t\"\n",
+    );
+    let said = check(
+        &program,
+        &["schema", "check", "m/schema.toml"],
+        0,
+        &expect![[r#"
+            $ downlake schema check m/schema.toml
+            Thermometer  xtce  6 parameters, 2 containers
+
+            t  container Reading at m/thermometer.xml:20
+            when  APID_OF_IT == 7
+            axis  absolute, from met
+            partition  date
+            sorted by  time, seq_count
+            column  type  bit  bits  unit  source
+            apid  u16  5  11  apid
+            seq_flags  u8  16  2  seq_flags
+            seq_count  u16  18  14  seq_count
+            _packet_index  i64  _packet_index
+            _byte_offset  i64  _byte_offset
+            head  u8  0  5  HEAD
+            apid_of_it  u16  5  11  APID_OF_IT
+            seq  u16  16  16  SEQ
+            len  u16  32  16  LEN
+            met  u32  48  32  MET
+            temp  f64  80  8  K  TEMP
+            temp__raw  u8  80  8  TEMP
+            a clock?  [time]
+              axis = "absolute"
+              code = "seconds"
+              columns = ["MET"]
+              epoch = "..."
+            notice  parameter "OLD", which no container holds, could not be decoded: m/thermometer.xml:9: FloatDataEncoding has encoding="MILSTD_1750A": not implemented
+            the definition is good
+        "#]],
+    );
+    assert!(said.out.contains("absolute"));
+    let json = program
+        .good(&["schema", "check", "m/schema.toml", "--json"])
+        .json();
+    assert_eq!(json["streams"][0]["columns"][9]["bit"], 48);
+    assert_eq!(json["refusals"].as_array().map(Vec::len), Some(0));
+    let both = program.good(&[
+        "schema",
+        "check",
+        "m/schema.toml",
+        "m/thermometer.xml",
+        "--json",
+    ]);
+    assert_eq!(both.json().as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn every_refusal_of_a_packet_definition_is_told() {
+    let program = Program::new();
+    program.write("old.xml", refused());
+    let said = check(
+        &program,
+        &["schema", "check", "old.xml"],
+        2,
+        &expect![[r#"
+            $ downlake schema check old.xml
+            Thermometer  xtce  7 parameters, 3 containers
+            refused  old.xml:9: FloatDataEncoding has encoding="MILSTD_1750A": not implemented
+            refused  old.xml:21: ParameterSegmentRefEntry is not implemented
+            old.xml is refused for 2 reasons
+            exit 2
+        "#]],
+    );
+    assert_eq!(said.out.matches("refused ").count(), 2, "{}", said.out);
+    program.write("broken.xml", "<SpaceSystem name=\"S\">");
+    check(
+        &program,
+        &["schema", "check", "broken.xml"],
+        2,
+        &expect![[r#""#]],
+    );
+    check(
+        &program,
+        &["schema", "import", "old.xml"],
+        2,
+        &expect![[r#""#]],
+    );
+    program.write("stream.toml", "stream = \"s\"\n");
+    check(
+        &program,
+        &["schema", "import", "stream.toml"],
+        2,
+        &expect![[r#""#]],
+    );
+}
+
+#[test]
+fn a_packet_definition_becomes_our_own_form() {
+    let program = Program::new();
+    program.write("m/thermometer.xml", XTCE);
+    let said = check(
+        &program,
+        &["schema", "import", "m/thermometer.xml"],
+        0,
+        &expect![[r#"
+            $ downlake schema import m/thermometer.xml
+            packets = "Thermometer"
+            root = "Header"
+
+            [[parameter]]
+            name = "HEAD"
+            type = "u5"
+
+            [[parameter]]
+            name = "APID_OF_IT"
+            type = "u11"
+
+            [[parameter]]
+            name = "SEQ"
+            type = "u16"
+
+            [[parameter]]
+            name = "LEN"
+            type = "u16"
+
+            [[parameter]]
+            name = "MET"
+            type = "u32"
+
+            [[parameter]]
+            name = "TEMP"
+            type = "u8"
+            unit = "K"
+            polynomial = [[200.0, 0], [0.5, 1]]
+
+            [[container]]
+            name = "Header"
+            abstract = true
+
+            [[container.entries]]
+            parameter = "HEAD"
+
+            [[container.entries]]
+            parameter = "APID_OF_IT"
+
+            [[container.entries]]
+            parameter = "SEQ"
+
+            [[container.entries]]
+            parameter = "LEN"
+
+            [[container]]
+            name = "Reading"
+            base = "Header"
+
+            [[container.entries]]
+            parameter = "MET"
+
+            [[container.entries]]
+            parameter = "TEMP"
+
+            [container.when]
+            parameter = "APID_OF_IT"
+            is = "=="
+            value = 7
+        "#]],
+    );
+    program.good(&["schema", "import", "m/thermometer.xml", "-o", "t.toml"]);
+    let again = program.good(&["schema", "import", "t.toml"]);
+    assert_eq!(again.out, said.out);
+    check(
+        &program,
+        &["schema", "import", "t.toml", "-o", "t.toml"],
+        70,
+        &expect![[r#""#]],
+    );
+}
