@@ -59,7 +59,7 @@ fn item(text: &str) -> Vec<Sent> {
         count,
         content: match is_constant {
             true => others << 32,
-            false => others << 32 | u64::from(count) + 1,
+            false => (others << 32) | (u64::from(count) + 1),
         },
     };
     counts.into_iter().map(sent).collect()
