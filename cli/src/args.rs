@@ -105,9 +105,9 @@ pub(crate) struct IngestArgs {
     pub(crate) sources: Vec<String>,
     /// A definition: an embedded stream's name, or a file: a stream as TOML, or packets as XTCE,
     /// ccsdspy CSV or TOML, which may point to one (`definition = "packets.xml"`). Without one it
-    /// is inferred and kept.
+    /// is inferred and kept. May be repeated for packets.
     #[arg(long, value_name = "NAME|FILE")]
-    pub(crate) schema: Option<String>,
+    pub(crate) schema: Vec<String>,
     /// The format, where extension and content do not say it.
     #[arg(long, value_name = "F")]
     pub(crate) format: Option<String>,
@@ -136,6 +136,9 @@ pub(crate) struct IngestArgs {
     /// The column that says when the ground received a row.
     #[arg(long, value_name = "COL")]
     pub(crate) received_at: Option<String>,
+    /// Take only packets of these APIDs.
+    #[arg(long, value_name = "A,B", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(0..2047))]
+    pub(crate) apid: Vec<u16>,
     /// Take only part I of N of the sources, by a hash of their names.
     #[arg(long, value_name = "I/N", value_parser = parse_shard)]
     pub(crate) shard: Option<(u32, u32)>,
@@ -268,9 +271,15 @@ pub(crate) struct RedriveArgs {
     /// Meant for this table.
     #[arg(long, value_name = "T")]
     pub(crate) table: Option<String>,
-    /// A mended definition, stored with the table first.
+    /// A mended definition: of a stream, stored with the table first, or of packets.
     #[arg(long, value_name = "FILE")]
     pub(crate) schema: Option<String>,
+    /// Packets: the prefix of their tables, as they were ingested.
+    #[arg(long, value_name = "P")]
+    pub(crate) prefix: Option<String>,
+    /// Packets: the time axis, as they were ingested.
+    #[arg(long, value_name = "EXPR")]
+    pub(crate) time: Option<String>,
 }
 
 /// `downlake schema`

@@ -3,13 +3,17 @@
 //! Promises: a unit that is there already adds nothing; a unit that fails
 //! does not hold the others back; the report's counts add up over the units.
 
+mod packets;
+
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use downlake_lake::schema::axis_expr::parse_axis;
 use downlake_lake::schema::near::did_you_mean;
-use downlake_lake::schema::{Column, ColumnType, Definition, Evolution, Origin, TimeAxis, names};
+use downlake_lake::schema::{
+    Column, ColumnType, Definition, Evolution, InputLayout, Origin, TimeAxis, embedded, names,
+};
 use downlake_lake::table::append::{Destination, QuarantineLimit, UnitReport};
 use downlake_lake::table::unit::UnitIdentity;
 use downlake_lake::table::{Lake, StoredDefinition, Table};
@@ -17,11 +21,14 @@ use downlake_lake::{Error, ErrorKind, Result};
 
 use crate::decode::{self, Format, InferOptions};
 use crate::infer::Inferred;
-use crate::pipeline::{UnitLimits, UnitWork, constants, stem};
+use crate::packet::schema::PacketSchema;
+use crate::pipeline::{Reading, Target, UnitLimits, UnitWork, constants, stem};
 use crate::progress::Progress;
 use crate::report::{IngestReport, UnitEnd};
 use crate::source::{self, Opened, PathPattern, SourceFile, SourceOptions, SourceRef};
 use crate::stop::Stop;
+pub(crate) use packets::PacketsAgain;
+use packets::PlannedPackets;
 
 /// What is asked of an ingest.
 #[derive(Debug, Clone)]
@@ -30,6 +37,10 @@ pub struct IngestRequest {
     pub sources: Vec<String>,
     /// The definition, if one is given; else the table's, else inferred.
     pub definition: Option<Definition>,
+    /// Definitions of packets, whose streams are tables each.
+    pub packets: Vec<PacketSchema>,
+    /// The APIDs that are taken; all if empty.
+    pub apids: Vec<u16>,
     /// The format, where neither name nor content decides.
     pub format: Option<String>,
     /// The table, where neither definition nor path decides.
@@ -79,7 +90,20 @@ pub async fn ingest(
     for notice in found.notices() {
         progress.notice(&notice);
     }
-    let target = target_name(request, &found.sources)?;
+    let mut opened = Opened::default();
+    let named;
+    let request = match names_nothing(request) {
+        true => {
+            named = with_stream_of_format(request, &found.sources, &options, &mut opened).await?;
+            &named
+        }
+        false => request,
+    };
+    let target = match request.packets.is_empty() {
+        true => target_name(request, &found.sources)?,
+        // Their definitions name the tables.
+        false => String::new(),
+    };
     let sources = select(found.sources, request.shard);
     let mut job = Job {
         lake: Some(lake),
@@ -89,9 +113,10 @@ pub async fn ingest(
         options,
         target,
         planned: None,
+        packets: None,
         inferred: None,
     };
-    let mut opened = job.plan(&sources).await?;
+    job.plan(&sources, &mut opened).await?;
     let mut report = IngestReport::default();
     let units = sources.len();
     for (index, source) in sources.iter().enumerate() {
@@ -113,6 +138,52 @@ pub async fn ingest(
         report.first_error.get_or_insert(error);
     }
     Ok(report)
+}
+
+fn names_nothing(request: &IngestRequest) -> bool {
+    request.definition.is_none() && request.packets.is_empty()
+}
+
+/// Formats whose records nothing describes have a stream of their own. The
+/// first source says the format.
+async fn with_stream_of_format(
+    request: &IngestRequest,
+    sources: &[SourceRef],
+    options: &SourceOptions,
+    opened: &mut Opened,
+) -> Result<IngestRequest> {
+    let mut request = request.clone();
+    let Some(first) = sources.first() else {
+        return Ok(request);
+    };
+    // A source that cannot be read fails when its turn comes.
+    let Ok(file) = open_hashed(first, &request.temp_dir, options).await else {
+        return Ok(request);
+    };
+    let format = match &request.format {
+        Some(name) => Some(decode::format_by_name(name)?),
+        None => decode::detect(&file.name, &file.head()?).ok(),
+    };
+    // The places of a shard's sources are others.
+    if request.shard.is_none() {
+        opened.keep(0, first, file);
+    }
+    if let Some(stream) = format.and_then(|format| format.stream) {
+        request.definition = Some(embedded::get(stream)?);
+    }
+    Ok(request)
+}
+
+/// A source as a local file whose hash is known: what is read later must be
+/// the same. Reads it off the async threads.
+async fn open_hashed(
+    source: &SourceRef,
+    temp_dir: &Path,
+    options: &SourceOptions,
+) -> Result<SourceFile> {
+    let file = source::open(source, temp_dir, options).await?;
+    let hashed = tokio::task::spawn_blocking(move || file.content_hash().map(|_| file)).await;
+    hashed.map_err(|e| Error::internal(format!("reading {} stopped: {e}", source.name())))?
 }
 
 /// With the format given, every file is taken for what it is said to be.
@@ -197,22 +268,16 @@ struct Job<'a> {
     stop: Stop,
     options: SourceOptions,
     target: String,
-    planned: Option<Planned>,
+    planned: Option<Target>,
+    packets: Option<PlannedPackets>,
     /// The hash of the definition that was inferred from all sources.
     inferred: Option<String>,
 }
 
-/// Where units go, and the definition in force. A table that is not there
-/// yet is made by the first unit that lands.
-#[derive(Clone)]
-struct Planned {
-    destination: Destination,
-    definition: StoredDefinition,
-}
-
-impl Planned {
-    fn founding(definition: Definition) -> Planned {
-        Planned {
+impl Target {
+    /// A table that is not there yet: it is made by the first unit that lands.
+    fn founding(definition: Definition) -> Target {
+        Target {
             destination: Destination::Founding(Arc::new(definition.clone())),
             definition: StoredDefinition {
                 number: 1,
@@ -248,6 +313,7 @@ pub async fn infer_definition(
         options,
         target,
         planned: None,
+        packets: None,
         inferred: None,
     };
     let mut opened = Opened::default();
@@ -268,13 +334,20 @@ impl<'a> Job<'a> {
 
     /// Settles table and definition. A definition that is to be inferred
     /// takes all sources of the command into account, so they are opened now.
-    async fn plan(&mut self, sources: &[SourceRef]) -> Result<Opened> {
-        let mut opened = Opened::default();
-        self.planned = match (self.stored().await?, &self.request.definition) {
+    async fn plan(&mut self, sources: &[SourceRef], opened: &mut Opened) -> Result<()> {
+        if !self.request.packets.is_empty() {
+            self.packets = Some(self.plan_packets(sources, opened).await?);
+            return Ok(());
+        }
+        let given = self.request.definition.as_ref();
+        self.planned = match (self.stored(&self.target, given).await?, given) {
             (Some(stored), _) => Some(stored),
-            (None, Some(given)) => Some(Planned::founding(self.given_definition(given)?)),
+            (None, Some(given)) => {
+                let given = self.given_definition(&self.target, given)?;
+                Some(Target::founding(given))
+            }
             (None, None) => {
-                let inferred = self.infer_all(sources, &mut opened).await?;
+                let inferred = self.infer_all(sources, opened).await?;
                 if opened.failures() == sources.len()
                     && let Some(error) = opened.first_failure()
                 {
@@ -283,27 +356,27 @@ impl<'a> Job<'a> {
                 let definition = inferred.map(|inferred| self.inferred_definition(inferred));
                 let definition = definition.transpose()?;
                 self.inferred = definition.as_ref().map(Definition::hash);
-                definition.map(Planned::founding)
+                definition.map(Target::founding)
             }
         };
-        Ok(opened)
+        Ok(())
     }
 
     /// The table, if it is there, under its definition or the given successor of it.
-    async fn stored(&self) -> Result<Option<Planned>> {
-        let Some(table) = self.lake()?.table(&self.target).await? else {
+    async fn stored(&self, name: &str, given: Option<&Definition>) -> Result<Option<Target>> {
+        let Some(table) = self.lake()?.table(name).await? else {
             return Ok(None);
         };
         let stored = table.definition(self.lake()?).await?;
-        let stored = stored.ok_or_else(|| foreign_table(&self.target))?;
-        let definition = match &self.request.definition {
+        let stored = stored.ok_or_else(|| foreign_table(name))?;
+        let definition = match given {
             Some(given) => self.succeed(&table, stored, given).await?,
             None => {
                 self.check_kept(&stored.definition)?;
                 stored
             }
         };
-        Ok(Some(Planned {
+        Ok(Some(Target {
             destination: Destination::Table(table),
             definition,
         }))
@@ -311,8 +384,10 @@ impl<'a> Job<'a> {
 
     /// A table that this or another process has made since the plan is used as it is.
     async fn catch_up(&mut self) -> Result<()> {
-        if self.planned.as_ref().is_some_and(Planned::is_founding)
-            && let Some(stored) = self.stored().await?
+        if self.planned.as_ref().is_some_and(Target::is_founding)
+            && let Some(stored) = self
+                .stored(&self.target, self.request.definition.as_ref())
+                .await?
         {
             self.planned = Some(stored);
         }
@@ -325,8 +400,14 @@ impl<'a> Job<'a> {
         let flushed = lake.flush_ledger().await.map_err(|error| {
             error.context("the ledger is behind the tables, which the next ingest mends")
         });
-        if let Some(table) = lake.table(&self.target).await? {
-            report.set_version(table.name(), table.snapshot().version);
+        let tables = match &self.packets {
+            Some(_) => self.packet_tables(),
+            None => lake.table(&self.target).await?.into_iter().collect(),
+        };
+        for table in tables {
+            if self.packets.is_none() || report.has_table(table.name()) {
+                report.set_version(table.name(), table.snapshot().version);
+            }
             self.tell_refused_earlier(&table, report).await?;
         }
         flushed
@@ -336,11 +417,15 @@ impl<'a> Job<'a> {
     /// says how its refused records are tried again.
     async fn tell_refused_earlier(&self, table: &Table, report: &IngestReport) -> Result<()> {
         let already = report.already();
-        if self.request.definition.is_none() || already.is_empty() {
+        let is_given = self.request.definition.is_some() || self.packets.is_some();
+        if !is_given || already.is_empty() {
             return Ok(());
         }
         let lake = self.lake()?;
-        let in_force = table.definition(lake).await?.map(|d| d.definition.hash());
+        let in_force = match self.packets_hash() {
+            Some(hash) => Some(hash),
+            None => table.definition(lake).await?.map(|d| d.definition.hash()),
+        };
         let groups = lake.refused_groups(None, Some(table.name())).await?;
         let earlier = groups.iter().filter(|(group, _)| {
             already.contains(&group.ingest_id) && group.definition_hash != in_force
@@ -355,9 +440,9 @@ impl<'a> Job<'a> {
     }
 
     /// A definition that was given, for this table and these options.
-    fn given_definition(&self, given: &Definition) -> Result<Definition> {
+    fn given_definition(&self, name: &str, given: &Definition) -> Result<Definition> {
         let mut given = Definition {
-            stream: self.target.clone(),
+            stream: name.to_owned(),
             ..given.clone()
         };
         for name in self.constant_names() {
@@ -379,7 +464,7 @@ impl<'a> Job<'a> {
         stored: StoredDefinition,
         given: &Definition,
     ) -> Result<StoredDefinition> {
-        let given = self.given_definition(given)?;
+        let given = self.given_definition(table.name(), given)?;
         if stored.definition.hash() == given.hash() {
             return Ok(stored);
         }
@@ -419,11 +504,8 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// A source as a local file whose hash is known. Reads it off the async threads.
     async fn open(&self, source: &SourceRef) -> Result<SourceFile> {
-        let file = source::open(source, &self.request.temp_dir, &self.options).await?;
-        let hashed = tokio::task::spawn_blocking(move || file.content_hash().map(|_| file)).await;
-        hashed.map_err(|e| Error::internal(format!("reading {} stopped: {e}", source.name())))?
+        open_hashed(source, &self.request.temp_dir, &self.options).await
     }
 
     /// What the sources hold together. One that cannot be read is left out
@@ -437,7 +519,8 @@ impl<'a> Job<'a> {
         for (index, source) in sources.iter().enumerate() {
             self.stop.check()?;
             self.progress.begin(&source.name(), 0, index, sources.len());
-            let (file, found) = match self.open_and_infer(source).await {
+            let taken = opened.take(index);
+            let (file, found) = match self.open_and_infer(source, taken).await {
                 Ok(inferred) => inferred,
                 Err(error) => {
                     opened.fail(index, error);
@@ -456,8 +539,15 @@ impl<'a> Job<'a> {
         Ok(all.filter(|i| !i.fields.is_empty()))
     }
 
-    async fn open_and_infer(&self, source: &SourceRef) -> Result<(SourceFile, Inferred)> {
-        let file = self.open(source).await?;
+    async fn open_and_infer(
+        &self,
+        source: &SourceRef,
+        opened: Option<Result<SourceFile>>,
+    ) -> Result<(SourceFile, Inferred)> {
+        let file = match opened {
+            Some(opened) => opened?,
+            None => self.open(source).await?,
+        };
         let found = self.infer_one(&file, None).await?;
         Ok((file, found))
     }
@@ -559,14 +649,14 @@ impl<'a> Job<'a> {
         opened: Option<Result<SourceFile>>,
         place: (usize, usize),
     ) -> UnitEnd {
-        let was_founding = self.planned.as_ref().is_some_and(Planned::is_founding);
+        let was_founding = self.founds_tables();
         let tried = match self.try_unit(source, opened, place).await {
-            // Another process made the table first: the unit is decoded again for it.
+            // Another process made a table first: the unit is decoded again for it.
             Err(error)
                 if error.kind() == ErrorKind::Conflict
                     && was_founding
                     && *source != SourceRef::Stdin
-                    && self.has_table().await =>
+                    && self.caught_up().await =>
             {
                 self.try_unit(source, None, place).await
             }
@@ -575,9 +665,17 @@ impl<'a> Job<'a> {
         tried.unwrap_or_else(UnitEnd::failed)
     }
 
-    async fn has_table(&mut self) -> bool {
+    /// Whether a landing may have to make a table.
+    fn founds_tables(&self) -> bool {
+        self.packets.is_some() || self.planned.as_ref().is_some_and(Target::is_founding)
+    }
+
+    async fn caught_up(&mut self) -> bool {
+        if self.packets.is_some() {
+            return self.catch_up_all_packets().await.is_ok();
+        }
         let caught_up = self.catch_up().await.is_ok();
-        caught_up && !self.planned.as_ref().is_some_and(Planned::is_founding)
+        caught_up && !self.planned.as_ref().is_some_and(Target::is_founding)
     }
 
     async fn try_unit(
@@ -592,6 +690,10 @@ impl<'a> Job<'a> {
             None => self.open(source).await?,
         };
         self.progress.begin(&file.name, file.size, index, units);
+        if self.packets.is_some() {
+            let identity = self.identity(source, &file)?;
+            return self.packet_unit(file, identity, None).await;
+        }
         self.catch_up().await?;
         let Some(planned) = self.planned.clone() else {
             self.progress.notice(&format!(
@@ -615,12 +717,28 @@ impl<'a> Job<'a> {
         self.planned = Some(planned.clone());
         let bytes_in = file.size;
         let format = self.format_of(&file, Some(&planned.definition.definition))?;
-        let work = UnitWork {
+        // A link that is named by hand is not in the definition.
+        let layout = self.request.format.as_ref().map(|name| InputLayout {
+            format: Some(name.clone()),
+            ..planned.definition.definition.input.clone()
+        });
+        let reading = Reading::Rows { format, layout };
+        let work = self.work(vec![planned], reading, file, identity)?;
+        let report: UnitReport = work.land().await?;
+        Ok(UnitEnd::landed(report, bytes_in))
+    }
+
+    fn work(
+        &self,
+        streams: Vec<Target>,
+        reading: Reading,
+        file: SourceFile,
+        identity: UnitIdentity,
+    ) -> Result<UnitWork> {
+        Ok(UnitWork {
             lake: Arc::clone(self.lake()?),
-            destination: planned.destination,
-            definition: planned.definition,
-            layout: None,
-            format,
+            streams,
+            reading,
             file,
             identity,
             limits: UnitLimits {
@@ -631,9 +749,7 @@ impl<'a> Job<'a> {
             spool: None,
             progress: Arc::clone(&self.progress),
             stop: self.stop.clone(),
-        };
-        let report: UnitReport = work.land().await?;
-        Ok(UnitEnd::landed(&self.target, report, bytes_in))
+        })
     }
 
     fn identity(&self, source: &SourceRef, file: &SourceFile) -> Result<UnitIdentity> {
@@ -653,13 +769,13 @@ impl<'a> Job<'a> {
 
     /// Whether the definition in force is the one that this command inferred.
     /// Another process may have made the table from other sources meanwhile.
-    fn is_own(&self, planned: &Planned) -> bool {
+    fn is_own(&self, planned: &Target) -> bool {
         let in_force = || planned.definition.definition.hash();
         self.inferred.as_ref().is_some_and(|own| *own == in_force())
     }
 
     /// For inferred tables: what this unit holds beyond the definition is added to it.
-    async fn evolve(&self, planned: Planned, file: &SourceFile) -> Result<Planned> {
+    async fn evolve(&self, planned: Target, file: &SourceFile) -> Result<Target> {
         let definition = &planned.definition.definition;
         if definition.origin == Origin::Given || definition.evolution != Evolution::Add {
             return Ok(planned);
@@ -674,12 +790,12 @@ impl<'a> Job<'a> {
             self.progress.notice(notice);
         }
         let Destination::Table(table) = &planned.destination else {
-            return Ok(Planned::founding(evolved.definition));
+            return Ok(Target::founding(evolved.definition));
         };
         let definition = table
             .store_definition(self.lake()?, &evolved.definition)
             .await?;
-        Ok(Planned {
+        Ok(Target {
             definition,
             ..planned
         })

@@ -1,9 +1,11 @@
-//! From a source unit to a commit: decode, conform, sort, land.
+//! From a source unit to its commits: decode, conform, sort, land.
 //!
 //! One thread decodes, one conforms, sorts and encodes; two batches wait
 //! between them. Whatever is refused on the way carries its place and its raw
 //! bytes. Nothing is visible before the commit, and a unit that fails leaves
 //! the lake as it was.
+
+mod tables;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -15,16 +17,17 @@ use downlake_lake::schema::{Definition, InputLayout, names};
 use downlake_lake::table::append::{
     Destination, QuarantineLimit, UnitReport, UnitSpec, UnitWriter,
 };
-use downlake_lake::table::conform::{Conform, ReceivedAt, UnitColumns};
-use downlake_lake::table::quarantine::Refusal;
-use downlake_lake::table::unit::UnitIdentity;
+use downlake_lake::table::unit::{UnitIdentity, UnitState};
 use downlake_lake::table::{Lake, StoredDefinition};
 use downlake_lake::{Error, Result};
 use tokio::runtime::Handle;
 
-use crate::decode::{DecodeOptions, Decoded, Decoder, Format, RawRecord, Reject};
+use self::tables::Tables;
+use crate::decode::{Access, DecodeOptions, Decoded, Decoder, Format};
+use crate::frames::has_markers;
+use crate::packet::source::{FoundPackets, PacketInput, PacketPlan};
 use crate::progress::Progress;
-use crate::redrive::{Spool, StoredFraming};
+use crate::redrive::{Spool, SpooledPackets, StoredFraming};
 use crate::source::SourceFile;
 use crate::stop::Stop;
 
@@ -35,15 +38,12 @@ const BATCH_SHARE: usize = 8;
 const BATCH_BYTES_MIN: usize = 256 << 10;
 const BATCH_BYTES_MAX: usize = 8 << 20;
 
-/// One unit on its way into one table.
+/// One unit on its way into its tables.
 pub(crate) struct UnitWork {
     pub(crate) lake: Arc<Lake>,
-    pub(crate) destination: Destination,
-    /// What the landing is recorded under.
-    pub(crate) definition: StoredDefinition,
-    /// How the bytes are laid out, where the definition says it of other bytes.
-    pub(crate) layout: Option<InputLayout>,
-    pub(crate) format: &'static Format,
+    /// Where the rows of each stream go.
+    pub(crate) streams: Vec<Target>,
+    pub(crate) reading: Reading,
     pub(crate) file: SourceFile,
     pub(crate) identity: UnitIdentity,
     pub(crate) limits: UnitLimits,
@@ -52,6 +52,31 @@ pub(crate) struct UnitWork {
     pub(crate) spool: Option<Spool>,
     pub(crate) progress: Arc<dyn Progress>,
     pub(crate) stop: Stop,
+}
+
+/// The table of a stream.
+#[derive(Clone)]
+pub(crate) struct Target {
+    pub(crate) destination: Destination,
+    /// What the landing is recorded under.
+    pub(crate) definition: StoredDefinition,
+}
+
+/// How the bytes of a unit are read.
+pub(crate) enum Reading {
+    /// As rows of one stream.
+    Rows {
+        format: &'static Format,
+        /// How the bytes are laid out, where the definition says it of other
+        /// bytes.
+        layout: Option<InputLayout>,
+    },
+    /// As packets of many streams.
+    Packets {
+        plan: Arc<PacketPlan>,
+        /// What became of the unit before.
+        state: UnitState,
+    },
 }
 
 /// What a unit may use.
@@ -66,19 +91,7 @@ pub(crate) struct UnitLimits {
 impl UnitWork {
     /// Lands the unit. Blocks; the runtime is used for the store only.
     pub(crate) async fn land(self) -> Result<UnitReport> {
-        let spec = UnitSpec {
-            identity: self.identity.clone(),
-            source: self.file.name.clone(),
-            bytes_in: self.file.size,
-            max_quarantine: self.limits.max_quarantine,
-            memory_bytes: self.limits.memory_bytes - self.limits.memory_bytes / BATCH_SHARE,
-            operation: "INGEST",
-        };
-        let definition = Some(self.definition.clone());
-        let writer = self
-            .lake
-            .begin_unit(self.destination.clone(), definition, spec)
-            .await?;
+        let writer = self.begin().await?;
         let runtime = Handle::current();
         let (progress, source) = (Arc::clone(&self.progress), self.file.name.clone());
         let done = tokio::task::spawn_blocking(move || self.run(writer, &runtime)).await;
@@ -92,6 +105,33 @@ impl UnitWork {
             ));
         }
         Ok(report)
+    }
+
+    /// Whether rows may go to several tables.
+    fn is_group(&self) -> bool {
+        matches!(self.reading, Reading::Packets { .. })
+    }
+
+    async fn begin(&self) -> Result<UnitWriter> {
+        let spec = UnitSpec {
+            identity: self.identity.clone(),
+            source: self.file.name.clone(),
+            bytes_in: self.file.size,
+            max_quarantine: self.limits.max_quarantine,
+            memory_bytes: self.limits.memory_bytes - self.limits.memory_bytes / BATCH_SHARE,
+            operation: "INGEST",
+        };
+        match (&self.reading, self.streams.as_slice()) {
+            (Reading::Packets { plan, state }, _) => {
+                Ok(self.lake.begin_group(spec, *state, plan.hash().to_owned()))
+            }
+            (Reading::Rows { .. }, [only]) => {
+                let definition = Some(only.definition.clone());
+                let destination = only.destination.clone();
+                self.lake.begin_unit(destination, definition, spec).await
+            }
+            (Reading::Rows { .. }, _) => Err(Error::internal("rows go to one table")),
+        }
     }
 
     fn run(self, mut writer: UnitWriter, runtime: &Handle) -> Result<UnitReport> {
@@ -148,107 +188,66 @@ impl UnitWork {
 
     fn open(&self) -> Result<Box<dyn Decoder>> {
         let share = self.limits.memory_bytes / BATCH_SHARE / (BATCHES_WAITING + 2);
-        let options = DecodeOptions {
-            source: self.file.name.clone(),
-            batch_bytes: share.clamp(BATCH_BYTES_MIN, BATCH_BYTES_MAX),
-            is_spool: self.spool.is_some(),
-            ..DecodeOptions::default()
-        };
-        let input = self.file.input(self.format.access, &self.temp_dir)?;
-        (self.format.open)(input, &self.read_as(), &options)
+        let batch_bytes = share.clamp(BATCH_BYTES_MIN, BATCH_BYTES_MAX);
+        match &self.reading {
+            Reading::Rows { format, .. } => {
+                let options = DecodeOptions {
+                    source: self.file.name.clone(),
+                    batch_bytes,
+                    is_spool: self.spool.is_some(),
+                    ..DecodeOptions::default()
+                };
+                let input = self.file.input(format.access, &self.temp_dir)?;
+                (format.open)(input, &self.read_as(), &options)
+            }
+            Reading::Packets { plan, .. } => {
+                let input = self.file.input(Access::Sequential, &self.temp_dir)?;
+                let definitions = self.streams.iter().map(|s| &s.definition.definition);
+                let reader = input.into_reader();
+                let found = match self.spool {
+                    Some(_) => FoundPackets::Spooled(SpooledPackets::new(reader)),
+                    None => FoundPackets::In {
+                        reader,
+                        has_markers: has_markers(&self.file.head()?),
+                    },
+                };
+                let input = PacketInput {
+                    source: self.file.name.clone(),
+                    batch_bytes,
+                    found,
+                };
+                plan.open(input, definitions)
+            }
+        }
     }
 
     /// The definition by which the bytes are read.
     fn read_as(&self) -> Cow<'_, Definition> {
-        let stored = &self.definition.definition;
-        match &self.layout {
-            None => Cow::Borrowed(stored),
-            Some(layout) => Cow::Owned(Definition {
+        let stored = &self.streams[0].definition.definition;
+        match &self.reading {
+            Reading::Rows {
+                layout: Some(layout),
+                ..
+            } => Cow::Owned(Definition {
                 input: layout.clone(),
                 ..stored.clone()
             }),
+            _ => Cow::Borrowed(stored),
         }
     }
 
-    fn write(&self, mut writer: UnitWriter, batches: &Receiver<Decoded>) -> Result<UnitWriter> {
-        let conform = Conform::new(
-            &self.definition.definition,
-            &UnitColumns {
-                constants: self.identity.constants.clone(),
-                ingest_id: writer.ingest_id(),
-                ingested_at_micros: writer.started_at_micros(),
-                received_at: ReceivedAt::Data,
-            },
-        )?;
+    fn write(&self, writer: UnitWriter, batches: &Receiver<Decoded>) -> Result<UnitWriter> {
+        let mut tables = Tables::new(self, writer);
         while let Ok(decoded) = batches.recv() {
             let written = self.stop.check();
-            let written = written.and_then(|()| self.write_batch(&mut writer, &conform, decoded));
-            if let Err(error) = written {
-                writer.abort();
+            if let Err(error) = written.and_then(|()| tables.take(decoded)) {
+                tables.into_writer().abort();
                 return Err(error);
             }
             self.progress
-                .advance(self.file.bytes_read(), writer.records());
+                .advance(self.file.bytes_read(), tables.records());
         }
-        Ok(writer)
-    }
-
-    fn write_batch(
-        &self,
-        writer: &mut UnitWriter,
-        conform: &Conform,
-        decoded: Decoded,
-    ) -> Result<()> {
-        let Decoded {
-            batch,
-            origins,
-            rejects,
-            skipped,
-            notices,
-        } = decoded;
-        writer.skip(skipped);
-        for notice in &notices {
-            self.progress.notice(notice);
-        }
-        for reject in rejects {
-            writer.refuse(&self.refusal(reject)?)?;
-        }
-        let conformed = conform.apply(&batch)?;
-        for refused in conformed.refused {
-            let record = origins.record(refused.row);
-            writer.refuse(&self.refusal(Reject {
-                record,
-                reason: refused.reason,
-                detail: refused.detail,
-            })?)?;
-        }
-        // The raw records weigh as much as the rows, and writing takes long.
-        drop(origins);
-        drop(batch);
-        if conformed.batch.num_rows() > 0 {
-            writer.write(&conformed.batch)?;
-        }
-        Ok(())
-    }
-
-    fn refusal(&self, reject: Reject) -> Result<Refusal> {
-        let RawRecord {
-            byte_offset,
-            line,
-            packet_index,
-            raw,
-        } = match &self.spool {
-            Some(spool) => spool.placed(reject.record)?,
-            None => reject.record,
-        };
-        Ok(Refusal {
-            byte_offset,
-            line,
-            packet_index,
-            reason: reject.reason,
-            detail: reject.detail,
-            raw,
-        })
+        Ok(tables.into_writer())
     }
 }
 

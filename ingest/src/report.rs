@@ -82,7 +82,7 @@ pub struct TableLine {
 pub(crate) struct UnitEnd {
     pub(crate) ingest_id: Option<i64>,
     pub(crate) state: UnitState,
-    pub(crate) report: Option<(String, UnitReport)>,
+    pub(crate) report: Option<UnitReport>,
     pub(crate) error: Option<Error>,
     pub(crate) bytes_in: u64,
 }
@@ -95,18 +95,21 @@ impl IngestReport {
             state: end.state,
             error: end.error.as_ref().map(Error::to_string),
         });
-        if let Some((table, report)) = end.report.filter(|(_, report)| !report.already) {
+        if let Some(report) = end.report.filter(|report| !report.already) {
             self.rows_in += report.rows_in;
             self.rows_committed += report.rows_committed;
             self.rows_quarantined += report.rows_quarantined;
             self.rows_duplicate += report.rows_duplicate;
             self.rows_skipped += report.rows_skipped;
             self.bytes_in += end.bytes_in;
-            let line = self.table(&table);
-            line.rows_committed += report.rows_committed;
-            line.files += report.files;
-            line.bytes_out += report.bytes_out;
-            line.version = line.version.max(report.version);
+            self.bytes_undecoded += report.bytes_undecoded;
+            for added in &report.tables {
+                let line = self.table(&added.table);
+                line.rows_committed += added.rows_committed;
+                line.files += added.files;
+                line.bytes_out += added.bytes_out;
+                line.version = line.version.max(added.version);
+            }
         }
         if self.first_error.is_none() {
             self.first_error = end.error;
@@ -123,6 +126,10 @@ impl IngestReport {
                 "interrupted: {there} of {units} source units are in the lake, nothing of the others; the same command again finishes the work"
             ),
         ));
+    }
+
+    pub(crate) fn has_table(&self, name: &str) -> bool {
+        self.tables.iter().any(|line| line.table == name)
     }
 
     /// The newest version of a table, also when nothing was added to it.
@@ -182,7 +189,7 @@ impl UnitEnd {
         }
     }
 
-    pub(crate) fn landed(table: &str, report: UnitReport, bytes_in: u64) -> UnitEnd {
+    pub(crate) fn landed(report: UnitReport, bytes_in: u64) -> UnitEnd {
         let state = if report.already {
             UnitState::Already
         } else {
@@ -191,7 +198,7 @@ impl UnitEnd {
         UnitEnd {
             ingest_id: Some(report.ingest_id),
             state,
-            report: Some((table.to_owned(), report)),
+            report: Some(report),
             error: None,
             bytes_in,
         }

@@ -258,7 +258,7 @@ fn write(
     let report = writer.commit(runtime)?;
     Ok(WriteReport {
         rows: report.rows_committed,
-        version: report.version,
+        version: report.version(),
     })
 }
 
@@ -276,7 +276,7 @@ fn write_batch(
             refused.detail, refused.reason
         )));
     }
-    writer.write(&mapping.with_constants(conformed.batch, batch)?)
+    writer.write(0, &mapping.with_constants(conformed.batch, batch)?)
 }
 
 /// From the columns of a statement to those of a definition.

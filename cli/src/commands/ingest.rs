@@ -6,9 +6,11 @@ use std::time::Instant;
 
 use anyhow::Context;
 use downlake_ingest::job::{IngestRequest, fold_name, ingest};
+use downlake_ingest::packet::schema::PacketSchema;
 use downlake_ingest::report::{IngestReport, UnitState};
 use downlake_ingest::source::PathPattern;
 use downlake_ingest::stop::Stop;
+use downlake_lake::schema::Definition;
 use downlake_lake::table::Lake;
 use downlake_lake::table::append::QuarantineLimit;
 use downlake_lake::{Error, ErrorKind, Result};
@@ -16,7 +18,7 @@ use downlake_lake::{Error, ErrorKind, Result};
 use super::interrupt::Interrupt;
 use super::output;
 use crate::args::{InferArgs, IngestArgs};
-use crate::definitions;
+use crate::definitions::{self, Given};
 use crate::progress::Bar;
 use crate::settings::Settings;
 use crate::wire;
@@ -82,6 +84,8 @@ pub(crate) fn default_request(settings: &Settings) -> IngestRequest {
     IngestRequest {
         sources: Vec::new(),
         definition: None,
+        packets: Vec::new(),
+        apids: Vec::new(),
         format: None,
         table: None,
         prefix: None,
@@ -120,13 +124,17 @@ fn request(args: &IngestArgs, settings: &Settings) -> Result<IngestRequest> {
             return Err(Error::invalid(format!("--set gives \"{folded}\" twice")));
         }
     }
+    let (definition, packets) = schemas(&args.schema)?;
+    if packets.is_empty() && !args.apid.is_empty() {
+        return Err(Error::invalid(
+            "--apid chooses among packets, which --schema has to define",
+        ));
+    }
     Ok(IngestRequest {
         sources: args.sources.clone(),
-        definition: args
-            .schema
-            .as_deref()
-            .map(definitions::stream)
-            .transpose()?,
+        definition,
+        packets,
+        apids: args.apid.clone(),
         format: args.format.clone(),
         table: args.table.clone(),
         prefix: args.prefix.clone(),
@@ -149,6 +157,23 @@ fn request(args: &IngestArgs, settings: &Settings) -> Result<IngestRequest> {
         },
         ..default_request(settings)
     })
+}
+
+/// The one definition of a stream, or those of packets.
+fn schemas(names: &[String]) -> Result<(Option<Definition>, Vec<PacketSchema>)> {
+    let (mut streams, mut packets) = (Vec::new(), Vec::new());
+    for name in names {
+        match definitions::given(name)? {
+            Given::Stream(definition) => streams.push(*definition),
+            Given::Packets(schema) => packets.push(*schema),
+        }
+    }
+    if streams.len() + packets.len() > 1 && !streams.is_empty() {
+        return Err(Error::invalid(
+            "several --schema are for packets, which go to several tables; the definition of a stream stands alone",
+        ));
+    }
+    Ok((streams.pop(), packets))
 }
 
 fn parse_limit(text: &str) -> Result<QuarantineLimit> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use downlake_ingest::redrive::{Redriven, redrive};
+use downlake_ingest::redrive::{RedriveRequest, Redriven, redrive};
 use downlake_ingest::stop::Stop;
 use downlake_lake::Error;
 use downlake_lake::table::Lake;
@@ -12,7 +12,7 @@ use downlake_query::{Cancel, Outcome, parse};
 use super::interrupt::Interrupt;
 use super::{output, sql, table};
 use crate::args::{QuarantineCommand, QuarantineFilter, RedriveArgs};
-use crate::definitions;
+use crate::definitions::{self, Given};
 use crate::progress::Bar;
 use crate::settings::Settings;
 use crate::wire;
@@ -93,21 +93,21 @@ async fn query(statement: &str, settings: &Settings) -> anyhow::Result<()> {
 
 async fn again(args: &RedriveArgs, settings: &Settings, stop: &Stop) -> anyhow::Result<u8> {
     let lake = wire::lake(settings).await?;
-    if let Some(name) = &args.schema {
-        store_definition(&lake, args, &definitions::stream(name)?).await?;
+    let mut ingest = ingest::default_request(settings);
+    match args.schema.as_deref().map(definitions::given).transpose()? {
+        Some(Given::Stream(mended)) => store_definition(&lake, args, &mended).await?,
+        Some(Given::Packets(schema)) => ingest.packets.push(*schema),
+        None => {}
     }
+    ingest.prefix.clone_from(&args.prefix);
+    ingest.time.clone_from(&args.time);
+    let request = RedriveRequest {
+        ingest_id: args.ingest_id,
+        table: args.table.clone(),
+        ingest,
+    };
     let bar = Arc::new(Bar::new(settings.quiet));
-    let memory = usize::try_from(settings.memory_bytes).unwrap_or(usize::MAX);
-    let done = redrive(
-        &lake,
-        args.ingest_id,
-        args.table.as_deref(),
-        memory,
-        &settings.temp_dir,
-        bar.clone(),
-        stop,
-    )
-    .await;
+    let done = redrive(&lake, &request, bar.clone(), stop).await;
     bar.finish();
     lake.flush_ledger().await?;
     let done = done?;
@@ -145,7 +145,7 @@ fn print(done: &[Redriven]) -> anyhow::Result<()> {
     for group in done {
         output::text(&format!(
             "{}  {} (landing {}): {} tried again, {} committed, {} refused again{}",
-            group.table_name,
+            group.table_name.as_deref().unwrap_or("packets"),
             group.source,
             group.ingest_id,
             output::count(group.records),

@@ -34,6 +34,7 @@ pub(super) static FORMAT: Format = Format {
     name: "arrow",
     extensions: &["arrow", "arrows", "ipc", "feather"],
     about: "Apache Arrow IPC files, Feather version 2, and IPC streams",
+    stream: None,
     access: Access::Random,
     sniff,
     infer,

@@ -8,7 +8,7 @@ use downlake_lake::{Error, Result};
 
 use super::cells::{Cells, Misfit};
 use super::window::{Span, TextRecords, Window, raw_record};
-use super::{DecodeOptions, Decoded, Decoder, Framing, RawRecord, Reject, reason};
+use super::{DecodeOptions, Decoded, Decoder, Framing, Missing, RawRecord, Reject, reason};
 
 /// A text format: what one record becomes.
 pub(super) trait TextFormat: Send {
@@ -98,6 +98,8 @@ impl TextBatch {
         });
         let rejects = refused.collect();
         Ok(Decoded {
+            stream: Some(0),
+            missing: Missing::default(),
             batch: self.cells.finish()?,
             rejects,
             skipped: std::mem::take(&mut self.skipped),
@@ -174,7 +176,7 @@ impl<F: TextFormat> Decoder for TextDecoder<F> {
 
 /// An input that cannot be read on: damaged content is corrupt, an encoding
 /// that is not read invalid, a failing device or store unavailable.
-pub(super) fn unreadable(source: &str, error: io::Error) -> Error {
+pub(crate) fn unreadable(source: &str, error: io::Error) -> Error {
     let message = format!("cannot read {source}: {error}");
     match error.kind() {
         io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput => {

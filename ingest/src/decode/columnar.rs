@@ -30,7 +30,7 @@ use downlake_lake::Result;
 use downlake_lake::schema::{ColumnType, Definition, Evolution, names::fold};
 
 use self::fit::{Fitted, fit};
-use super::{DecodeOptions, Decoded, Decoder, RawRecord, Records, Reject, reason};
+use super::{DecodeOptions, Decoded, Decoder, Missing, RawRecord, Records, Reject, reason};
 use crate::infer::{self, Inferred, Kind};
 
 /// Batches of one input, in order, each within bounded memory.
@@ -450,6 +450,8 @@ impl Refusals {
 
 fn decoded(batch: RecordBatch, records: ColumnarRecords, rejects: Vec<Reject>) -> Decoded {
     Decoded {
+        stream: Some(0),
+        missing: Missing::default(),
         batch,
         origins: Box::new(records),
         rejects,

@@ -42,6 +42,7 @@ pub(super) static FORMAT: Format = Format {
     name: "csv",
     extensions: &["csv", "tsv", "txt", "psv"],
     about: "delimited text; delimiter and header are sniffed",
+    stream: None,
     access: Access::Sequential,
     sniff: sniff::looks_like_text,
     infer,

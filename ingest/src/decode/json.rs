@@ -41,6 +41,7 @@ pub(super) static FORMAT: Format = Format {
     name: "json",
     extensions: &["json", "jsonl", "ndjson"],
     about: "JSON lines, or a document: an object, an array of objects",
+    stream: None,
     access: Access::Sequential,
     sniff: document::looks_like_json,
     infer,

@@ -10,11 +10,12 @@
 //! becomes infinite. A decoder opens nothing by name and never panics.
 
 mod arrow_ipc;
-mod batch;
+pub(crate) mod batch;
 mod cells;
 mod columnar;
 mod csv;
 mod json;
+pub mod packets;
 mod parquet;
 pub mod reason;
 pub(crate) mod scalar;
@@ -28,6 +29,7 @@ use std::io::{BufRead, BufReader};
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use downlake_lake::schema::Definition;
+use downlake_lake::table::gaps::Gap;
 use downlake_lake::{Error, Result};
 
 use crate::infer::Inferred;
@@ -38,6 +40,8 @@ use crate::infer::Inferred;
 pub static FORMATS: &[&Format] = &[
     &parquet::FORMAT,
     &arrow_ipc::FORMAT,
+    &packets::FRAMES,
+    &packets::PACKETS,
     &json::FORMAT,
     &csv::FORMAT,
 ];
@@ -50,6 +54,8 @@ pub struct Format {
     pub extensions: &'static [&'static str],
     /// One line for people.
     pub about: &'static str,
+    /// The embedded stream that its records are of where nothing describes them.
+    pub stream: Option<&'static str>,
     /// What kind of [`Input`] the format reads.
     pub access: Access,
     /// Whether the first bytes (decompressed, up to 64 KiB) look like this format.
@@ -149,6 +155,9 @@ impl Framing {
 /// What one call of a decoder yields. Records read are
 /// `batch.num_rows() + rejects.len() + skipped`.
 pub struct Decoded {
+    /// Which of the input's streams rows and records belong to, by number; 0
+    /// where there is one. `None`: none of them, and there are no rows.
+    pub stream: Option<usize>,
     /// The rows: exactly the columns of the definition, in order, typed by
     /// `Column::decoded_type()`, all nullable.
     pub batch: RecordBatch,
@@ -160,6 +169,33 @@ pub struct Decoded {
     pub skipped: u64,
     /// What the user should know once: dropped fields, assumptions.
     pub notices: Vec<String>,
+    /// What the input does not hold.
+    pub missing: Missing,
+}
+
+/// What an input does not hold, as far as it says so itself.
+#[derive(Debug, Default)]
+pub struct Missing {
+    /// Bytes that no record could be made of.
+    pub bytes: u64,
+    /// Packets, by index and in order, whose times gaps will ask for. Their
+    /// rows come with this or the next calls, before other marks do.
+    pub marks: Vec<u64>,
+    /// Gaps, for `_gaps`.
+    pub gaps: Vec<PacketGap>,
+}
+
+/// A gap between two packets.
+#[derive(Debug, Clone)]
+pub struct PacketGap {
+    /// All but its times and its table.
+    pub gap: Gap,
+    /// The stream of the packets on both sides, by number.
+    pub stream: Option<usize>,
+    /// The packet before it, by index.
+    pub before: Option<u64>,
+    /// The packet behind it, by index.
+    pub after: Option<u64>,
 }
 
 /// The raw records behind the rows of a batch.
@@ -254,8 +290,9 @@ impl Default for InferOptions {
 /// # Errors
 /// Invalid, with the names there are.
 pub fn format_by_name(name: &str) -> Result<&'static Format> {
-    let known = FORMATS.iter().find(|f| f.name == name);
-    known.copied().ok_or_else(|| {
+    let known = FORMATS.iter().find(|f| f.name == name).copied();
+    let known = known.or_else(|| packets::is_link(name).then_some(&packets::FRAMES));
+    known.ok_or_else(|| {
         let names: Vec<_> = FORMATS.iter().map(|f| f.name).collect();
         Error::invalid(format!(
             "no input format is called \"{name}\"; there are {}",

@@ -45,6 +45,7 @@ pub(super) static FORMAT: Format = Format {
     name: "parquet",
     extensions: &["parquet", "parq", "pq"],
     about: "Apache Parquet files",
+    stream: None,
     access: Access::Random,
     sniff: |head| head.starts_with(MAGIC) || head.starts_with(MAGIC_ENCRYPTED),
     infer,

@@ -91,11 +91,10 @@ pub(super) fn layout(link: &Link) -> Layout {
 
 /// Reads a frame whose checks hold.
 pub(super) fn parse(link: &Link, frame: &[u8]) -> Result<Parsed, Cause> {
-    let Some((bytes, behind)) = frame.split_first_chunk() else {
+    let Some((bytes, _)) = frame.split_first_chunk() else {
         return Err(Cause::Truncated);
     };
-    let control = behind.first_chunk().filter(|_| link.header_control);
-    if control.is_some_and(|control| header_control(*bytes) != u16::from_be_bytes(*control)) {
+    if link.header_control && !header_control_agrees(frame) {
         return Err(Cause::HeaderControl);
     }
     let header = Header::parse(*bytes)?;
@@ -121,6 +120,15 @@ pub(super) fn parse(link: &Link, frame: &[u8]) -> Result<Parsed, Cause> {
     })
 }
 
+/// Whether a frame's header is followed by error control that agrees with it.
+pub(super) fn header_control_agrees(frame: &[u8]) -> bool {
+    let Some((header, behind)) = frame.split_first_chunk() else {
+        return false;
+    };
+    let control = behind.first_chunk().copied();
+    control.map(u16::from_be_bytes) == Some(header_control(*header))
+}
+
 fn content(pointer: &[u8], zone: usize) -> Result<Content, Cause> {
     let word = pointer.iter().fold(0, |word, &b| word << 8 | u16::from(b));
     match word >> 11 {
@@ -133,7 +141,7 @@ fn content(pointer: &[u8], zone: usize) -> Result<Content, Cause> {
 /// shortened Reed-Solomon code (10,6) over GF(2^4), field polynomial
 /// x^4 + x + 1, generator with the roots alpha^6 to alpha^9, over bits 0 to 15
 /// and 40 to 47.
-fn header_control(header: [u8; HEADER_LENGTH]) -> u16 {
+pub(super) fn header_control(header: [u8; HEADER_LENGTH]) -> u16 {
     // x^4 + alpha^3 x^3 + alpha x^2 + alpha^3 x + 1, without its highest term.
     const GENERATOR: [u8; 4] = [0x8, 0x2, 0x8, 0x1];
     let protected = [header[0], header[1], header[5]];

@@ -39,7 +39,7 @@ const fn step(register: u16, byte: u16) -> u16 {
 }
 
 /// The checksum of some bytes; of bytes that end in their own checksum, 0.
-pub(super) fn checksum(bytes: &[u8]) -> u16 {
+pub(crate) fn checksum(bytes: &[u8]) -> u16 {
     let (eights, rest) = bytes.as_chunks::<8>();
     let register = eights.iter().fold(0xFFFF, step_eight);
     rest.iter().fold(register, |register: u16, &byte| {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use super::{aos, tm};
+use crate::decode::reason;
 
 /// One thing that the stream held, in its order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,6 +121,8 @@ pub struct Hole {
     pub cause: Cause,
     /// The number of the frame, where the hole is exactly one refused frame.
     pub frame_index: Option<u64>,
+    /// The first of the bytes that it touches, up to 64 KiB, as they came.
+    pub head: Vec<u8>,
 }
 
 impl Hole {
@@ -173,21 +176,21 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// A short code for tables.
+    /// Its code in the `reason` column of `_quarantine`.
     pub fn code(self) -> &'static str {
         match self {
-            Cause::NoMarker => "no-marker",
-            Cause::Unconfirmed => "frame-unconfirmed",
-            Cause::Truncated => "frame-truncated",
-            Cause::Uncorrectable { .. } => "frame-uncorrectable",
-            Cause::FrameControl => "frame-error-control",
-            Cause::HeaderControl => "frame-header-error-control",
-            Cause::Version(_) => "frame-version",
-            Cause::Spacecraft(_) => "frame-spacecraft",
-            Cause::Pointer { .. } => "frame-pointer",
-            Cause::ReservedBits => "frame-reserved-bits",
-            Cause::Segments(_) => "frame-segments",
-            Cause::SecondaryHeader { .. } => "frame-secondary-header",
+            Cause::NoMarker => reason::NO_MARKER,
+            Cause::Unconfirmed => reason::FRAME_UNCONFIRMED,
+            Cause::Truncated => reason::FRAME_TRUNCATED,
+            Cause::Uncorrectable { .. } => reason::FRAME_UNCORRECTABLE,
+            Cause::FrameControl => reason::FRAME_ERROR_CONTROL,
+            Cause::HeaderControl => reason::FRAME_HEADER_ERROR_CONTROL,
+            Cause::Version(_) => reason::FRAME_VERSION,
+            Cause::Spacecraft(_) => reason::FRAME_SPACECRAFT,
+            Cause::Pointer { .. } => reason::FRAME_POINTER,
+            Cause::ReservedBits => reason::FRAME_RESERVED_BITS,
+            Cause::Segments(_) => reason::FRAME_SEGMENTS,
+            Cause::SecondaryHeader { .. } => reason::FRAME_SECONDARY_HEADER,
         }
     }
 }
@@ -246,6 +249,8 @@ pub struct Gap {
     /// Missing frames, modulo the range of the count (256 for TM); the whole
     /// range where a hole of that many frames hides how many.
     pub missing: u32,
+    /// How many values the count has, a power of two.
+    pub range: u32,
     /// What it means.
     pub kind: GapKind,
 }
@@ -298,7 +303,8 @@ pub enum FragmentCause {
     FrameLost,
     /// The first header pointer of a frame contradicts the packet's length.
     PointerMismatch,
-    /// No space packet; the rest of the zone cannot be read.
+    /// No space packet by its version number, and no first header pointer
+    /// proves that it is one all the same.
     PacketVersion(u8),
     /// The next frame of the channel holds something else than packets.
     Interrupted,
@@ -309,16 +315,16 @@ pub enum FragmentCause {
 }
 
 impl FragmentCause {
-    /// A short code for tables.
+    /// Its code in the `reason` column of `_quarantine`.
     pub fn code(self) -> &'static str {
         match self {
-            FragmentCause::Headless => "packet-headless",
-            FragmentCause::FrameLost => "packet-frame-lost",
-            FragmentCause::PointerMismatch => "packet-pointer",
-            FragmentCause::PacketVersion(_) => "packet-version",
-            FragmentCause::Interrupted => "packet-interrupted",
-            FragmentCause::Unfinished => "packet-unfinished",
-            FragmentCause::Evicted => "packet-evicted",
+            FragmentCause::Headless => reason::PACKET_HEADLESS,
+            FragmentCause::FrameLost => reason::PACKET_FRAME_LOST,
+            FragmentCause::PointerMismatch => reason::PACKET_POINTER,
+            FragmentCause::PacketVersion(_) => reason::PACKET_VERSION,
+            FragmentCause::Interrupted => reason::PACKET_INTERRUPTED,
+            FragmentCause::Unfinished => reason::PACKET_UNFINISHED,
+            FragmentCause::Evicted => reason::PACKET_EVICTED,
         }
     }
 }
@@ -334,7 +340,8 @@ impl fmt::Display for FragmentCause {
             ),
             FragmentCause::PacketVersion(found) => write!(
                 f,
-                "packet version number {found}, expected 0; the rest of the frame cannot be read"
+                "packet version number {found}, expected 0, and no first header pointer marks its \
+                 end; any_packet_version reads such packets"
             ),
             FragmentCause::Interrupted => {
                 write!(f, "the next frame of the channel holds no packets")

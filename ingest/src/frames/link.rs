@@ -50,8 +50,9 @@ pub struct Link {
     /// [`Content::Unread`](super::Content::Unread).
     pub virtual_channels: Option<Vec<u8>>,
     /// Take packets whose version number is not 0 for space packets, as some
-    /// instruments send them. Without it the rest of a zone behind such a
-    /// header is a fragment: another kind of packet keeps its length elsewhere.
+    /// instruments send them. Without it they are taken where first header
+    /// pointers prove their ends, and are fragments elsewhere: another kind of
+    /// packet keeps its length elsewhere.
     pub any_packet_version: bool,
 }
 

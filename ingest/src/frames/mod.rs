@@ -23,13 +23,15 @@
 //! 732.0-B (AOS) and 133.0-B (space packets). Bit 0 is the most significant.
 
 pub mod aos;
-mod crc;
+pub(crate) mod crc;
 mod event;
 mod link;
+mod notation;
 pub mod randomizer;
 mod reassembly;
 mod receiver;
 pub mod reed_solomon;
+mod search;
 mod sync;
 pub mod tm;
 
@@ -39,4 +41,5 @@ pub use event::{
 };
 pub use link::{FrameKind, Link, PRESETS, Preset};
 pub use receiver::Receiver;
+pub use search::{FoundLink, SEARCH_BYTES, find_link, has_markers};
 pub use sync::{MARKER, MARKER_WRONG_BITS};

@@ -4,6 +4,22 @@
 //! handed out only if all frames between have come (by the frame count) and
 //! the first header pointers agree with its length; else it is a fragment.
 //! Memory: at most [`CHANNELS`] packets of the longest kind.
+//!
+//! # Packets with another version number
+//!
+//! Version 0 is the space packet. A zone may hold other kinds of packets, which
+//! keep their length elsewhere: walked like space packets they are garbage that
+//! looks like data. But some instruments fill the three bits at random, and
+//! their packets are space packets in everything else. The frames tell one from
+//! the other: a first header pointer is written by the spacecraft from what it
+//! knows of packets, not from our reading of a length. So a packet of another
+//! version is handed out where the pointer of a later frame stands exactly at
+//! the end that its length field says, and no pointer stands before it. Bytes
+//! that are no length agree once in 65,536 times. Where no pointer marks the
+//! end (the packet ends inside the frame that it begins in, the stream ends, a
+//! frame is lost), nothing is proven and the bytes are a fragment, unless
+//! [`Link::any_packet_version`](super::Link::any_packet_version) says that such
+//! packets are expected.
 
 use super::aos;
 use super::event::{
@@ -48,6 +64,9 @@ struct Channel {
     open: Option<Origin>,
     /// What there is of the open packet.
     bytes: Vec<u8>,
+    /// Whether a packet with another version number was proven here; then no
+    /// octet can be told for idle.
+    has_versions: bool,
 }
 
 /// Hands out packets and fragments, and counts them.
@@ -110,7 +129,7 @@ impl Reassembly {
             sink,
         };
         for channel in &mut self.channels {
-            channel.abandon(FragmentCause::Unfinished, &mut outlet);
+            channel.abandon_as(FragmentCause::Unfinished, &mut outlet);
         }
     }
 
@@ -129,6 +148,7 @@ impl Reassembly {
             last_frame: origin.place.frame_index,
             open: None,
             bytes: Vec::new(),
+            has_versions: false,
         };
         if self.channels.len() < CHANNELS {
             self.channels.push(fresh);
@@ -169,6 +189,7 @@ impl Channel {
             expected,
             found: count,
             missing: if ahead == 0 { range } else { ahead },
+            range,
             kind: if lost { GapKind::Lost } else { GapKind::Reset },
         }));
         self.abandon(FragmentCause::FrameLost, outlet);
@@ -205,39 +226,64 @@ impl Channel {
         self.bytes.extend_from_slice(head);
         match packet_length(&self.bytes) {
             Some(length) if length == self.bytes.len() => {
-                outlet.packet(start, &self.bytes);
-                self.close();
+                let needs_proof = !outlet.takes(self.version());
+                if next_starts || !needs_proof {
+                    self.has_versions |= needs_proof;
+                    outlet.packet(start, &self.bytes);
+                    self.close();
+                }
             }
             Some(length) if length < self.bytes.len() => {
-                self.abandon(FragmentCause::PointerMismatch, outlet);
+                self.abandon_as(FragmentCause::PointerMismatch, outlet)
             }
-            _ if next_starts => self.abandon(FragmentCause::PointerMismatch, outlet),
+            _ if next_starts => self.abandon_as(FragmentCause::PointerMismatch, outlet),
             _ => {}
         }
+    }
+
+    /// The version number of the open packet.
+    fn version(&self) -> u8 {
+        self.bytes.first().map_or(0, |first| first >> 5)
+    }
+
+    /// Gives up the open packet for a cause that is its own, unless its version
+    /// number says that it may be none.
+    fn abandon_as(&mut self, cause: FragmentCause, outlet: &mut Outlet<'_>) {
+        let cause = match self.version() {
+            version if outlet.takes(version) => cause,
+            version => FragmentCause::PacketVersion(version),
+        };
+        self.abandon(cause, outlet);
     }
 
     /// Takes bytes that begin with a packet.
     fn read_packets(&mut self, origin: Origin, zone: &[u8], outlet: &mut Outlet<'_>) {
         let mut rest = zone;
         while let Some(&first) = rest.first() {
-            if first == IDLE_OCTET && !outlet.any_version {
+            if first == IDLE_OCTET && !outlet.any_version && !self.has_versions {
                 outlet.idle(1);
                 rest = &rest[1..];
                 continue;
             }
-            if first >> 5 != 0 && !outlet.any_version {
-                let cause = FragmentCause::PacketVersion(first >> 5);
-                return outlet.fragment(origin, cause, rest);
+            let version = first >> 5;
+            match packet_length(rest).and_then(|length| rest.split_at_checked(length)) {
+                Some((packet, behind)) if outlet.takes(version) => {
+                    outlet.packet(origin, packet);
+                    rest = behind;
+                }
+                Some((_, behind)) if !behind.is_empty() => {
+                    let cause = FragmentCause::PacketVersion(version);
+                    return outlet.fragment(origin, cause, rest);
+                }
+                _ => return self.open(origin, rest),
             }
-            let whole = packet_length(rest).and_then(|length| rest.split_at_checked(length));
-            let Some((packet, behind)) = whole else {
-                self.open = Some(origin);
-                self.bytes.extend_from_slice(rest);
-                return;
-            };
-            outlet.packet(origin, packet);
-            rest = behind;
         }
+    }
+
+    /// Keeps the beginning of a packet, or all of one that is not proven yet.
+    fn open(&mut self, origin: Origin, bytes: &[u8]) {
+        self.open = Some(origin);
+        self.bytes.extend_from_slice(bytes);
     }
 
     /// Gives up the open packet, if one is open.
@@ -263,6 +309,11 @@ fn packet_length(bytes: &[u8]) -> Option<usize> {
 }
 
 impl Outlet<'_> {
+    /// Whether a packet of this version number needs no further proof.
+    fn takes(&self, version: u8) -> bool {
+        version == 0 || self.any_version
+    }
+
     fn packet(&mut self, origin: Origin, bytes: &[u8]) {
         self.counts.packets += 1;
         self.counts.packet_bytes += bytes.len() as u64;

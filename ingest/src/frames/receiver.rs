@@ -135,6 +135,7 @@ impl Receiver {
             bits: candidate.bits.clone(),
             cause,
             frame_index: Some(place.frame_index),
+            head: self.sync.bytes_of(candidate).to_vec(),
         };
         self.report_hole(hole, sink);
     }

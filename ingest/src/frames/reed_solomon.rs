@@ -8,14 +8,14 @@
 //! otherwise it is refused. Beyond E wrong symbols another codeword can be that
 //! near: no decoder of this code can tell, and it happens about once in E!.
 //!
-//! Codewords are divided by g(x) as they stand, eight symbols at a time. Both bases are linear, so the division needs no conversion;
-//! only the remainder of a damaged codeword is converted, and all syndromes
-//! follow from it.
+//! Codewords are divided by g(x) as they stand, eight symbols at a time. Both
+//! bases are linear, so the division needs no conversion; only the remainder of
+//! a damaged codeword is converted, and all syndromes follow from it.
 
 mod errors;
 mod field;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use downlake_lake::{Error, Result};
 

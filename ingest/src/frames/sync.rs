@@ -24,6 +24,9 @@ const MARKER_BITS: u64 = 32;
 /// Bytes that a marker touches at any alignment.
 const MARKER_SPAN: usize = 5;
 
+/// The bytes of a hole that are kept.
+pub(super) const HOLE_HEAD_BYTES: u64 = 64 << 10;
+
 /// How many candidates that no marker confirms are tried within the length of
 /// a frame, so that an input full of markers costs no more than one of frames.
 const ATTEMPTS: u32 = 4;
@@ -39,7 +42,8 @@ pub(super) struct Candidate {
     pub(super) wrong_bits: u32,
 }
 
-/// Cuts a stream into candidates. Memory: one frame and what was fed last.
+/// Cuts a stream into candidates. Memory: one frame, what was fed last, and
+/// the beginning of a hole.
 pub(super) struct Synchronizer {
     marked: bool,
     /// Length of a frame with its marker, in bits.
@@ -49,11 +53,19 @@ pub(super) struct Synchronizer {
     buffer_offset: u64,
     /// The first bit of the input that is not decided.
     undecided: u64,
-    /// Where an open hole began, and why.
-    hole: Option<(u64, Cause)>,
+    hole: Option<OpenHole>,
     ended: bool,
     attempts: u32,
     attempts_since: u64,
+}
+
+/// A hole whose end is not known yet.
+struct OpenHole {
+    start: u64,
+    /// Why, at its first bit.
+    cause: Cause,
+    /// Its first bytes, as far as they are no longer in the buffer.
+    head: Vec<u8>,
 }
 
 impl Synchronizer {
@@ -81,6 +93,7 @@ impl Synchronizer {
 
     /// Takes the next bytes of the input.
     pub(super) fn feed(&mut self, bytes: &[u8]) {
+        self.keep_head(self.undecided);
         let decided = self.position(self.undecided).0.min(self.buffer.len());
         self.buffer.drain(..decided);
         self.buffer_offset += decided as u64;
@@ -132,8 +145,13 @@ impl Synchronizer {
 
     /// No frame begins at the first undecided bit.
     pub(super) fn pass_over(&mut self, cause: Cause) {
-        self.hole.get_or_insert((self.undecided, cause));
+        self.open_hole(self.undecided, cause);
         self.undecided += 1;
+    }
+
+    /// The bytes that the bits of a candidate touch.
+    pub(super) fn bytes_of(&self, candidate: &Candidate) -> &[u8] {
+        self.held(candidate.bits.start / 8, candidate.bits.end.div_ceil(8))
     }
 
     /// Everything that is left when there are no more candidates.
@@ -144,18 +162,51 @@ impl Synchronizer {
             true => Cause::Truncated,
             false => Cause::NoMarker,
         };
-        self.hole.get_or_insert((self.undecided, cause));
+        self.open_hole(self.undecided, cause);
         self.undecided = end;
         self.close_hole(end)
     }
 
+    fn open_hole(&mut self, start: u64, cause: Cause) {
+        self.hole.get_or_insert_with(|| OpenHole {
+            start,
+            cause,
+            head: Vec::new(),
+        });
+    }
+
     fn close_hole(&mut self, end: u64) -> Option<Hole> {
-        let (start, cause) = self.hole.take()?;
+        self.keep_head(end);
+        let OpenHole { start, cause, head } = self.hole.take()?;
         (start < end).then_some(Hole {
             bits: start..end,
             cause,
             frame_index: None,
+            head,
         })
+    }
+
+    /// Copies the beginning of an open hole up to a bit, before the buffer
+    /// forgets it.
+    fn keep_head(&mut self, end: u64) {
+        let Some(mut hole) = self.hole.take() else {
+            return;
+        };
+        let first = hole.start / 8;
+        let last = end.div_ceil(8).min(first + HOLE_HEAD_BYTES);
+        let kept = first + hole.head.len() as u64;
+        hole.head.extend_from_slice(self.held(kept, last));
+        self.hole = Some(hole);
+    }
+
+    /// The bytes of the input from one offset to another, as far as they are
+    /// in the buffer.
+    fn held(&self, from: u64, to: u64) -> &[u8] {
+        let at = |offset: u64| {
+            let place = offset.saturating_sub(self.buffer_offset);
+            usize::try_from(place).map_or(self.buffer.len(), |place| place.min(self.buffer.len()))
+        };
+        self.buffer.get(at(from)..at(to)).unwrap_or_default()
     }
 
     /// Moves to the next marker: the number of its wrong bits.
@@ -188,7 +239,7 @@ impl Synchronizer {
     }
 
     fn skip_to(&mut self, bit: u64, start: u64) {
-        self.hole.get_or_insert((start, Cause::NoMarker));
+        self.open_hole(start, Cause::NoMarker);
         self.undecided = bit;
     }
 
@@ -247,6 +298,26 @@ fn marker_in(bytes: &[u8], shift: u32) -> Option<u32> {
     let high = u32::from_be_bytes(*word) << shift;
     let low = u32::from(*behind.first()?) >> (8 - shift);
     wrong_bits(high | low)
+}
+
+/// The bits at which markers without a wrong bit begin.
+pub(super) fn marker_bits(bytes: &[u8]) -> impl Iterator<Item = u64> {
+    let spans = bytes.windows(MARKER_SPAN - 1).enumerate();
+    spans.flat_map(move |(place, word)| {
+        let behind = bytes.get(place + word.len()).copied();
+        (0..8_u32).filter_map(move |shift| {
+            let span = [
+                word[0],
+                word[1],
+                word[2],
+                word[3],
+                behind.unwrap_or_default(),
+            ];
+            let is_there = shift == 0 || behind.is_some();
+            let is_marker = is_there && marker_in(&span, shift) == Some(0);
+            is_marker.then(|| bit_of(0, place, shift))
+        })
+    })
 }
 
 fn wrong_bits(word: u32) -> Option<u32> {

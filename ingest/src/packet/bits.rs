@@ -57,6 +57,10 @@ impl Number {
 pub(crate) fn unsigned(packet: &[u8], bit: u32, width: u8) -> Option<u64> {
     let end = bit.checked_add(u32::from(width))?;
     let first = usize::try_from(bit / 8).ok()?;
+    let shift = bit % 8;
+    if let (Some(window), true) = (first_eight(packet, first), shift + u32::from(width) <= 64) {
+        return Some((window << shift) >> (64 - u32::from(width)));
+    }
     let last = usize::try_from(end.div_ceil(8)).ok()?;
     let bytes = packet.get(first..last)?;
     let joined = bytes
@@ -65,6 +69,11 @@ pub(crate) fn unsigned(packet: &[u8], bit: u32, width: u8) -> Option<u64> {
     let behind = last * 8 - usize::try_from(end).ok()?;
     let mask = u64::MAX >> (64 - u32::from(width));
     u64::try_from((joined >> behind) & u128::from(mask)).ok()
+}
+
+fn first_eight(packet: &[u8], at: usize) -> Option<u64> {
+    let window = packet.get(at..)?.first_chunk()?;
+    Some(u64::from_be_bytes(*window))
 }
 
 /// Whole bytes from any bit on, if the packet has them.

@@ -1,11 +1,13 @@
 //! Packets to the rows of their streams.
 //!
 //! Promises: of the packets of a chunk, each is a row of exactly one stream,
-//! or refused with a reason, or idle and counted. Refuses packets that no container more specific
-//! than the root describes (`no-definition`), that two describe
-//! (`ambiguous`), and that are longer or shorter than their container
-//! (`packet-length`); longer ones are kept and reported where that is asked
-//! for ([`PacketDecoder::with_longer_packets`]).
+//! or refused with a reason, or idle and counted. Refuses packets that no
+//! container more specific than the root describes (`no-definition`), that two
+//! describe (`ambiguous`), and that are longer or shorter than their container
+//! (`packet-length`); longer ones are kept and reported where that is asked for
+//! ([`PacketDecoder::with_longer_packets`]).
+
+mod tree;
 
 use arrow::array::RecordBatch;
 use downlake_lake::{Error, Result};
@@ -15,11 +17,12 @@ use crate::decode::reason;
 use super::check::{Index, MAX_DEPTH};
 use super::feed::{Chunk, Entry};
 use super::header::PrimaryHeader;
-use super::kernels::{self, Located};
+use super::kernels::{Kernels, Located};
 use super::locate::{Found, LongerPackets, Refusal, locate};
 use super::model::{Container, PacketDefinition};
 use super::plan::{Plan, Spot, Test};
 use super::stream::Stream;
+use tree::Tree;
 
 /// Most values of all containers of a definition together.
 pub const MAX_TOTAL_FIELDS: usize = 1 << 20;
@@ -30,20 +33,20 @@ pub const MAX_BATCH_BYTES: usize = 128 << 20;
 /// A definition, ready to decode packets.
 #[derive(Debug)]
 pub struct PacketDecoder {
-    nodes: Vec<Node>,
+    tree: Tree,
     streams: Vec<Stream>,
+    /// One for each stream.
+    layouts: Vec<Layout>,
     one_apid: bool,
     bound_apid: Option<u16>,
     longer: LongerPackets,
 }
 
-/// A container with those that inherit from it.
+/// How packets of one stream are decoded.
 #[derive(Debug)]
-struct Node {
+struct Layout {
     plan: Plan,
-    /// Whether packets can end here, and in which stream.
-    stream: Option<usize>,
-    heirs: Vec<(Option<Test>, usize)>,
+    kernels: Kernels,
 }
 
 /// What became of the packets of a chunk. Numbers of packets are those of
@@ -83,8 +86,9 @@ impl PacketDecoder {
     pub fn new(definition: &PacketDefinition, prefix: Option<&str>) -> Result<PacketDecoder> {
         definition.check()?;
         let mut decoder = PacketDecoder {
-            nodes: Vec::new(),
+            tree: Tree::new(),
             streams: Vec::new(),
+            layouts: Vec::new(),
             one_apid: definition.one_apid,
             bound_apid: None,
             longer: LongerPackets::Refuse,
@@ -187,23 +191,21 @@ impl PacketDecoder {
                 ),
             ));
         }
-        self.descend(0, packet, header.apid).map(Some)
+        self.tree.find(packet, header.apid).map(Some)
     }
 
     /// Decodes packets of one stream.
     fn decode(&self, stream: usize, chunk: &Chunk, members: &[u32]) -> Result<StreamRows> {
-        let node = self.nodes.iter().find(|node| node.stream == Some(stream));
-        let plan = &node.ok_or_else(|| Error::internal("no such stream"))?.plan;
-        let mut located = Located::default();
-        let (mut kept, mut undecoded, mut refused) = (Vec::new(), Vec::new(), Vec::new());
-        let mut found = vec![Found::ABSENT; plan.slots];
+        let Layout { plan, kernels } = &self.layouts[stream];
+        let (mut kept, mut found) = (Vec::with_capacity(members.len()), Vec::new());
+        let (mut undecoded, mut refused) = (Vec::new(), Vec::new());
+        let mut slots = vec![Found::ABSENT; plan.slots];
         for &at in members {
             let packet = chunk.packet(&chunk.packets[at as usize]);
-            match locate(plan, packet.bytes, self.longer, &mut found) {
+            match locate(plan, packet.bytes, self.longer, &mut slots) {
                 Ok(rest) => {
-                    located.packets.push(packet);
-                    located.found.extend_from_slice(&found);
                     kept.push(at);
+                    found.extend_from_slice(&slots);
                     if rest > 0 {
                         undecoded.push((at, rest));
                     }
@@ -211,46 +213,18 @@ impl PacketDecoder {
                 Err(refusal) => refused.push((at, refusal)),
             }
         }
+        let located = Located {
+            chunk,
+            rows: &kept,
+            found: &found,
+        };
         Ok(StreamRows {
             stream,
-            batch: kernels::decode(plan, &self.streams[stream], &located)?,
+            batch: kernels.decode(plan, &located)?,
             kept,
             undecoded,
             refused,
         })
-    }
-
-    fn descend(&self, at: usize, packet: &[u8], apid: u16) -> Result<usize, Refusal> {
-        let node = &self.nodes[at];
-        let mut taken: Option<usize> = None;
-        for (test, heir) in &node.heirs {
-            if !test
-                .as_ref()
-                .is_none_or(|test| test.holds(packet, &[]).unwrap_or(false))
-            {
-                continue;
-            }
-            if let Some(other) = taken.replace(*heir) {
-                return Err(Refusal::new(
-                    reason::AMBIGUOUS,
-                    format!(
-                        "containers {:?} and {:?} both describe this packet of APID {apid}",
-                        self.nodes[other].plan.container, self.nodes[*heir].plan.container
-                    ),
-                ));
-            }
-        }
-        match (taken, node.stream) {
-            (Some(heir), _) => self.descend(heir, packet, apid),
-            (None, Some(stream)) => Ok(stream),
-            (None, None) => Err(Refusal::new(
-                reason::NO_DEFINITION,
-                format!(
-                    "APID {apid}: no container that inherits from {:?} describes this packet",
-                    node.plan.container
-                ),
-            )),
-        }
     }
 
     fn check_streams(&self, definition: &str) -> Result<()> {
@@ -288,28 +262,26 @@ impl Planting<'_> {
                 "the containers have more than {MAX_TOTAL_FIELDS} values together"
             )));
         }
-        let at = decoder.nodes.len();
-        decoder.nodes.push(Node {
-            plan,
-            stream: None,
-            heirs: Vec::new(),
-        });
+        let node = decoder.tree.add(&container.name);
         let all = &self.definition.containers;
         let heirs = all
             .iter()
             .filter(|c| c.base.as_deref() == Some(&*container.name));
+        let mut is_leaf = true;
         for heir in heirs {
-            let test = self.test(&decoder.nodes[at].plan, heir)?;
-            let node = self.plant(decoder, heir, depth + 1)?;
-            decoder.nodes[at].heirs.push((test, node));
+            let test = self.test(&plan, heir)?;
+            let heir = self.plant(decoder, heir, depth + 1)?;
+            decoder.tree.inherit(node, test, heir);
+            is_leaf = false;
         }
-        let is_root_of_others = depth == 0 && !decoder.nodes[at].heirs.is_empty();
-        if !container.is_abstract && !is_root_of_others {
-            decoder.nodes[at].stream = Some(decoder.streams.len());
-            let stream = Stream::of(&decoder.nodes[at].plan, self.prefix)?;
+        if !container.is_abstract && (depth > 0 || is_leaf) {
+            let stream = Stream::of(&plan, self.prefix)?;
+            let kernels = Kernels::new(&plan, &stream)?;
+            decoder.tree.end(node, decoder.streams.len());
             decoder.streams.push(stream);
+            decoder.layouts.push(Layout { plan, kernels });
         }
-        Ok(at)
+        Ok(node)
     }
 
     /// What a packet of the base must hold to be of the heir.

@@ -3,7 +3,8 @@
 //! A file of packets and a stream of frames end here as the same thing:
 //! chunks. Promises: every packet, and every byte that gave no packet, is in
 //! exactly one chunk, in the order of the source; a chunk ends soon after
-//! [`CHUNK_BYTES`], and no packet is split over two.
+//! its target, [`CHUNK_BYTES`] as a rule, of packets and of what is kept of holes, and no packet is
+//! split over two.
 
 use std::io::{self, Read};
 
@@ -12,13 +13,13 @@ use crate::frames::ChannelId;
 
 use super::kernels::Packet;
 use super::locate::Refusal;
-use super::walk::{PacketWalker, Piece};
+use super::walk::{PacketWalker, Packets, Piece};
 
 /// Bytes of packets after which a chunk ends.
 pub const CHUNK_BYTES: usize = 4 << 20;
 
 /// Packets of a source, and what of it is none.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Chunk {
     /// The bytes that [`Entry`] points into.
     pub bytes: Vec<u8>,
@@ -30,6 +31,16 @@ pub struct Chunk {
     pub holes: Vec<Hole>,
     /// Frames that are not there.
     pub frame_gaps: Vec<FrameGap>,
+    /// Bytes that are kept of holes and gaps.
+    held: usize,
+    /// Bytes after which it is full.
+    target: usize,
+}
+
+impl Default for Chunk {
+    fn default() -> Chunk {
+        Chunk::with_target(CHUNK_BYTES)
+    }
 }
 
 /// One packet of a chunk.
@@ -75,11 +86,11 @@ pub struct FrameGap {
     pub channel: ChannelId,
     /// The place in the source unit of the frame behind the gap.
     pub offset: u64,
-    /// The first frame count that is missing.
+    /// The first frame count that is missing; of a reset, the count that was due.
     pub from_count: u32,
-    /// The last one.
+    /// The last one that is missing; of a reset, the count that came.
     pub to_count: u32,
-    /// How many are missing.
+    /// How many are missing; of a reset, 0.
     pub missing: u64,
     /// Whether the count went back instead.
     pub is_reset: bool,
@@ -95,6 +106,19 @@ pub trait Feed: Send {
 }
 
 impl Chunk {
+    /// One that is full with so many bytes.
+    pub fn with_target(target: usize) -> Chunk {
+        Chunk {
+            bytes: Vec::new(),
+            packets: Vec::new(),
+            refused: Vec::new(),
+            holes: Vec::new(),
+            frame_gaps: Vec::new(),
+            held: 0,
+            target,
+        }
+    }
+
     /// Empties it, for the next packets.
     pub fn clear(&mut self) {
         self.bytes.clear();
@@ -102,6 +126,23 @@ impl Chunk {
         self.refused.clear();
         self.holes.clear();
         self.frame_gaps.clear();
+        self.held = 0;
+    }
+
+    /// Whether it has all that a chunk should hold, whatever that is.
+    pub(crate) fn is_full(&self) -> bool {
+        self.bytes.len() + self.held >= self.target
+    }
+
+    /// Counts bytes that are kept beside those of packets.
+    pub(super) fn hold(&mut self, bytes: usize) {
+        self.held += bytes;
+    }
+
+    /// Takes bytes that gave no packet.
+    pub(super) fn add_hole(&mut self, hole: Hole) {
+        self.hold(size_of::<Hole>() + hole.detail.len() + hole.head.len());
+        self.holes.push(hole);
     }
 
     /// Whether it holds nothing: the source has ended.
@@ -121,18 +162,23 @@ impl Chunk {
         }
     }
 
-    /// Takes a packet that came without a frame.
-    fn add(&mut self, packet: &Packet<'_>) {
-        self.packets.push(Entry {
-            start: self.bytes.len(),
-            length: packet.bytes.len(),
-            index: packet.index,
-            offset: packet.offset,
-            channel: None,
-            replay: false,
-            is_joined: false,
-        });
-        self.bytes.extend_from_slice(packet.bytes);
+    /// Takes packets that came without frames.
+    fn add(&mut self, packets: Packets<'_>) {
+        let mut start = self.bytes.len();
+        self.bytes.extend_from_slice(packets.bytes);
+        for packet in packets {
+            let length = packet.bytes.len();
+            self.packets.push(Entry {
+                start,
+                length,
+                index: packet.index,
+                offset: packet.offset,
+                channel: None,
+                replay: false,
+                is_joined: false,
+            });
+            start += length;
+        }
     }
 }
 
@@ -152,11 +198,11 @@ impl<R: Read + Send> PacketFile<R> {
 
 impl<R: Read + Send> Feed for PacketFile<R> {
     fn fill(&mut self, chunk: &mut Chunk) -> io::Result<()> {
-        while chunk.bytes.len() < CHUNK_BYTES {
+        while !chunk.is_full() {
             match self.walker.next_piece()? {
                 None => break,
-                Some(Piece::Packet(packet)) => chunk.add(&packet),
-                Some(Piece::Hole(hole)) => chunk.holes.push(Hole {
+                Some(Piece::Packets(packets)) => chunk.add(packets),
+                Some(Piece::Hole(hole)) => chunk.add_hole(Hole {
                     offset: hole.offset,
                     bytes: hole.bytes,
                     reason: reason::NO_PACKET,

@@ -76,6 +76,9 @@ pub fn locate(
     found: &mut [Found],
 ) -> Result<u32, Refusal> {
     let has = packet_bits(packet);
+    if plan.is_rigid() && has == plan.fixed_end.div_ceil(8) * 8 {
+        return Ok(0);
+    }
     if plan.fixed_end > has {
         return Err(cut(plan, has));
     }

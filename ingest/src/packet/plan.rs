@@ -190,6 +190,12 @@ impl Plan {
         })
     }
 
+    /// Whether a packet of the right length has nothing that could be wrong:
+    /// every value has a fixed place, and none is text.
+    pub fn is_rigid(&self) -> bool {
+        self.steps.is_empty() && self.texts.is_empty()
+    }
+
     /// A condition on parameters of this container.
     ///
     /// # Errors

@@ -40,6 +40,8 @@ use super::{ccsdspy, document, xtce};
 
 pub(super) use decoder::table_name;
 pub use decoder::{SchemaDecoder, decoder};
+pub(crate) use frames::{KEYS as LINK_KEYS, text as link_text};
+
 pub use frames::link;
 pub use options::{ContainerSettings, Counts, ErrorControl, PacketOptions, Segments};
 pub use survey::{Survey, SurveyedColumn, SurveyedStream};

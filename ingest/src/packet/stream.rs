@@ -14,6 +14,7 @@
 //! every value of its encoding. Refuses to guess an axis: rows are ordered by
 //! their place in the source unit, and what looks like a clock is a hint.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -29,6 +30,26 @@ use super::schema::table_name;
 
 /// Columns of the primary header, in the order of the table.
 pub const HEADER_COLUMNS: [&str; 3] = ["apid", "seq_flags", "seq_count"];
+
+/// One line for each parameter that stands in a container again.
+fn repeated(plan: &Plan) -> Vec<String> {
+    let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (parameter, name) in &plan.repeated {
+        names.entry(parameter).or_default().push(name);
+    }
+    let line = |(parameter, names): (&str, Vec<&str>)| {
+        let last = match names.as_slice() {
+            [only] => format!("the later value is {only:?}"),
+            [first, .., last] => format!("the later values are {first:?} to {last:?}"),
+            [] => String::new(),
+        };
+        format!(
+            "{parameter:?} stands again in container {:?}: {last}",
+            plan.container
+        )
+    };
+    names.into_iter().map(line).collect()
+}
 
 /// What one column of a stream holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +81,8 @@ pub struct Stream {
     pub container: String,
     /// Where that is defined.
     pub place: Place,
-    /// What a person should know: parameters that stand there again.
+    /// What a person should know: parameters that stand there again, and what
+    /// a schema adds.
     pub notices: Vec<String>,
     /// What looks like a clock, and could be the axis; none where there is one.
     pub clocks: Vec<ClockHint>,
@@ -93,7 +115,7 @@ impl ClockHint {
     }
 
     /// A sentence for people.
-    pub fn advice(&self, stream: &str) -> String {
+    fn advice(&self, stream: &str) -> String {
         format!(
             "{} of stream {stream:?} may be its clock: if so, say it with {}",
             self.parameters.join(", "),
@@ -124,18 +146,20 @@ impl Stream {
             run_key: Some(INGEST_ID.to_owned()),
         };
         definition.check().map_err(in_container)?;
-        let again = plan.repeated.iter().map(|(parameter, name)| {
-            let container = &plan.container;
-            format!("{parameter:?} stands again in container {container:?}: this value is {name:?}")
-        });
         Ok(Stream {
-            notices: again.collect(),
+            notices: repeated(plan),
             clocks: clocks(&definition.columns),
             container: plan.container.clone(),
             place: plan.place.clone(),
             definition,
             fillings,
         })
+    }
+
+    /// A sentence for each clock that could be the axis.
+    pub(super) fn clock_advice(&self) -> impl Iterator<Item = String> + '_ {
+        let clocks = self.clocks.iter();
+        clocks.map(|clock| clock.advice(&self.definition.stream))
     }
 
     /// The batches that packets of this stream become.

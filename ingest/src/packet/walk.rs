@@ -29,10 +29,39 @@ pub const HOLE_HEAD_BYTES: usize = 64 << 10;
 /// What stands next in the stream.
 #[derive(Debug)]
 pub enum Piece<'a> {
-    /// A packet.
-    Packet(Packet<'a>),
+    /// Packets without a hole between them, at least one.
+    Packets(Packets<'a>),
     /// Bytes that are no packet.
     Hole(Hole),
+}
+
+/// Packets that follow each other by the lengths in their headers.
+#[derive(Debug, Clone, Copy)]
+pub struct Packets<'a> {
+    /// The bytes of all of them.
+    pub bytes: &'a [u8],
+    /// The number of the first one in the stream, from 0.
+    pub index: u64,
+    /// The place of the first one in the stream.
+    pub offset: u64,
+}
+
+impl<'a> Iterator for Packets<'a> {
+    type Item = Packet<'a>;
+
+    fn next(&mut self) -> Option<Packet<'a>> {
+        let header = PrimaryHeader::read(self.bytes)?;
+        let (bytes, rest) = self.bytes.split_at_checked(header.packet_bytes())?;
+        let packet = Packet {
+            bytes,
+            index: self.index,
+            offset: self.offset,
+        };
+        self.bytes = rest;
+        self.index += 1;
+        self.offset += bytes.len() as u64;
+        Some(packet)
+    }
 }
 
 /// Bytes between packets.
@@ -83,7 +112,8 @@ impl<R: Read> PacketWalker<R> {
         }
     }
 
-    /// The next packet or hole; `None` at the end.
+    /// The next packets, as many as are sure at once, or the next hole; `None`
+    /// at the end.
     ///
     /// # Errors
     /// The reader fails.
@@ -103,14 +133,41 @@ impl<R: Read> PacketWalker<R> {
         }
         self.in_step = true;
         self.seen.add(self.window.rest());
+        let (count, end) = self.on_from(length);
         let index = self.next_index;
-        self.next_index += 1;
-        let (offset, bytes) = self.window.take(length);
-        Ok(Some(Piece::Packet(Packet {
+        self.next_index += count;
+        let (offset, bytes) = self.window.take(end);
+        Ok(Some(Piece::Packets(Packets {
             bytes,
             index,
             offset,
         })))
+    }
+
+    /// How many packets end where the last one does of which no further look
+    /// is needed: from a packet of this length on, each is of a known kind,
+    /// and so is the header that it leads to. [`PacketWalker::judge`] says the
+    /// same of each alone.
+    fn on_from(&self, length: usize) -> (u64, usize) {
+        let rest = self.window.rest();
+        let (mut count, mut end) = (1, length);
+        let Some(mut next) = self.known_length(end) else {
+            return (count, end);
+        };
+        while let Some(beyond) = self.known_length(end + next) {
+            end += next;
+            count += 1;
+            next = beyond;
+        }
+        debug_assert!(end <= rest.len(), "a header lies behind the last packet");
+        (count, end)
+    }
+
+    /// The length of the packet at a place, by a header of a kind seen before.
+    fn known_length(&self, at: usize) -> Option<usize> {
+        let rest = self.window.rest();
+        let length = length_at(rest, at)?;
+        self.seen.has(&rest[at..]).then_some(length)
     }
 
     /// The length of the packet that begins here, if one does.
@@ -136,9 +193,11 @@ impl<R: Read> PacketWalker<R> {
         if rest.len() < at + HEADER_BYTES {
             return true;
         }
+        if length_at(rest, at).is_none() || self.seen.has(&rest[at..]) {
+            return length_at(rest, at).is_some();
+        }
         let run = self.run(at, RUN - 1);
-        length_at(rest, at).is_some()
-            && (self.seen.has(&rest[at..]) || run.packets >= RUN - 1 || run.ends_well())
+        run.packets >= RUN - 1 || run.ends_well()
     }
 
     /// Whether a run of known packets begins within a packet and goes on
@@ -310,5 +369,84 @@ impl<R: Read> Window<R> {
             .read_to_end(&mut self.bytes)?;
         self.is_complete = (read as u64) < room;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every packet judged alone: its place and length, and holes.
+    fn one_by_one(stream: &[u8]) -> Vec<(u64, u64, bool)> {
+        let (mut walker, mut pieces) = (PacketWalker::new(stream), Vec::new());
+        loop {
+            walker.window.fill().expect("bytes");
+            let rest = walker.window.rest();
+            let found = if rest.is_empty() {
+                None
+            } else {
+                walker.judge()
+            };
+            if found.is_none() && !rest.is_empty() {
+                walker.pass_over();
+                continue;
+            }
+            if let Some(hole) = walker.hole.take() {
+                pieces.push((hole.offset, hole.bytes, false));
+            }
+            let Some(length) = found else {
+                return pieces;
+            };
+            walker.in_step = true;
+            walker.seen.add(walker.window.rest());
+            let (offset, bytes) = walker.window.take(length);
+            pieces.push((offset, bytes.len() as u64, true));
+        }
+    }
+
+    fn in_runs(stream: &[u8]) -> Vec<(u64, u64, bool)> {
+        let (mut walker, mut pieces) = (PacketWalker::new(stream), Vec::new());
+        while let Some(piece) = walker.next_piece().expect("bytes") {
+            match piece {
+                Piece::Hole(hole) => pieces.push((hole.offset, hole.bytes, false)),
+                Piece::Packets(packets) => pieces
+                    .extend(packets.map(|packet| (packet.offset, packet.bytes.len() as u64, true))),
+            }
+        }
+        pieces
+    }
+
+    /// Packets of a few APIDs and lengths, some bytes of them wrong.
+    fn damaged(mut state: u64) -> Vec<u8> {
+        let mut below = |end: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state % end as u64).expect("a small number")
+        };
+        let mut stream = Vec::new();
+        for count in 0..60u16 {
+            let apid = [3, 9, 300][below(3)];
+            let body = below(40) + 1;
+            let last = u16::try_from(body - 1).expect("a small number");
+            for word in [apid, 0xc000 | count, last] {
+                stream.extend(u16::to_be_bytes(word));
+            }
+            stream.extend((0..body).map(|_| [0, 1, 3, 9, 0x5a, 0xff][below(6)]));
+        }
+        for _ in 0..below(12) {
+            let at = below(stream.len());
+            stream[at] ^= 1 << below(8);
+        }
+        stream.truncate(stream.len() - below(30));
+        stream
+    }
+
+    #[test]
+    fn runs_are_the_packets_judged_alone() {
+        for seed in 1..2000 {
+            let stream = damaged(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed));
+            assert_eq!(in_runs(&stream), one_by_one(&stream), "seed {seed}");
+        }
     }
 }

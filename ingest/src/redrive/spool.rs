@@ -4,6 +4,7 @@
 //! source it came from, not in the file that was put together for it; memory
 //! does not grow with the number of records.
 
+mod packets;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,8 @@ use super::StoredFraming;
 use crate::decode::RawRecord;
 use crate::source::SourceFile;
 
+pub(crate) use packets::SpooledPackets;
+
 /// Bytes of one entry of the index: four numbers.
 const ENTRY: usize = 32;
 /// Stands for a number that is not known.
@@ -34,8 +37,9 @@ pub(crate) struct Spool {
     /// How many there are.
     pub(crate) records: u64,
     /// For each record its offset in the spooled file, then its byte offset,
-    /// line and packet in the source; in the order of the spooled file.
-    index: File,
+    /// line and packet in the source; in the order of the spooled file. None
+    /// where the records say it themselves.
+    index: Option<File>,
 }
 
 impl Spool {
@@ -46,13 +50,7 @@ impl Spool {
         framing: &StoredFraming,
         temp_dir: &Path,
     ) -> Result<(SourceFile, Spool)> {
-        let failed = |e: std::io::Error| {
-            Error::limit(format!(
-                "cannot spool refused records to {}: {e}",
-                temp_dir.display()
-            ))
-            .with_source(e)
-        };
+        let failed = |e: std::io::Error| full(temp_dir, e);
         let mut file = tempfile::NamedTempFile::new_in(temp_dir).map_err(failed)?;
         let mut writing = Writing {
             out: BufWriter::new(file.as_file_mut()),
@@ -71,7 +69,33 @@ impl Spool {
         let spool = Spool {
             source: group.source.clone(),
             records,
-            index,
+            index: Some(index),
+        };
+        Ok((file, spool))
+    }
+
+    /// Writes a group of packets to a file that [`SpooledPackets`] reads.
+    pub(super) async fn write_packets(
+        lake: &Lake,
+        group: &RefusedGroup,
+        temp_dir: &Path,
+    ) -> Result<(SourceFile, Spool)> {
+        let failed = |e: std::io::Error| full(temp_dir, e);
+        let mut file = tempfile::NamedTempFile::new_in(temp_dir).map_err(failed)?;
+        let mut out = BufWriter::new(file.as_file_mut());
+        let mut records = 0;
+        lake.refused_records(group, |record| {
+            records += 1;
+            packets::write(&mut out, record).map_err(failed)
+        })
+        .await?;
+        out.flush().map_err(failed)?;
+        drop(out);
+        let file = SourceFile::made(format!("redrive:{}", group.ingest_id), file)?;
+        let spool = Spool {
+            source: group.source.clone(),
+            records,
+            index: None,
         };
         Ok((file, spool))
     }
@@ -80,7 +104,7 @@ impl Spool {
     /// Corrupt, where other than the spooled records were read: two that stood
     /// apart in their source have run together.
     pub(crate) fn check_records(&self, read: u64) -> Result<()> {
-        if read == self.records {
+        if self.index.is_none() || read == self.records {
             return Ok(());
         }
         Err(Error::corrupt(format!(
@@ -91,8 +115,11 @@ impl Spool {
 
     /// The record with its place in the source.
     pub(crate) fn placed(&self, record: RawRecord) -> Result<RawRecord> {
+        let Some(index) = &self.index else {
+            return Ok(record);
+        };
         let entry = match record.byte_offset {
-            Some(offset) => self.entry_at(offset).map_err(unreadable)?,
+            Some(offset) => self.entry_at(index, offset).map_err(unreadable)?,
             None => None,
         };
         let [_, byte_offset, line, packet_index] = entry.unwrap_or([NONE; 4]);
@@ -106,28 +133,36 @@ impl Spool {
     }
 
     /// The last entry at or before an offset of the spooled file.
-    fn entry_at(&self, offset: u64) -> std::io::Result<Option<[u64; 4]>> {
+    fn entry_at(&self, index: &File, offset: u64) -> std::io::Result<Option<[u64; 4]>> {
         let (mut low, mut high) = (0, self.records);
         while low < high {
             let middle = low + (high - low) / 2;
-            if self.entry(middle)?[0] <= offset {
+            if entry(index, middle)?[0] <= offset {
                 low = middle + 1;
             } else {
                 high = middle;
             }
         }
-        low.checked_sub(1).map(|at| self.entry(at)).transpose()
+        low.checked_sub(1).map(|at| entry(index, at)).transpose()
     }
+}
 
-    fn entry(&self, at: u64) -> std::io::Result<[u64; 4]> {
-        let mut bytes = [0; ENTRY];
-        self.index.read_exact_at(&mut bytes, at * ENTRY as u64)?;
-        let mut numbers = [0; 4];
-        for (number, bytes) in numbers.iter_mut().zip(bytes.chunks_exact(8)) {
-            *number = u64::from_le_bytes(bytes.try_into().expect("chunks are of 8 bytes"));
-        }
-        Ok(numbers)
+fn entry(index: &File, at: u64) -> std::io::Result<[u64; 4]> {
+    let mut bytes = [0; ENTRY];
+    index.read_exact_at(&mut bytes, at * ENTRY as u64)?;
+    let mut numbers = [0; 4];
+    for (number, bytes) in numbers.iter_mut().zip(bytes.chunks_exact(8)) {
+        *number = u64::from_le_bytes(bytes.try_into().expect("chunks are of 8 bytes"));
     }
+    Ok(numbers)
+}
+
+fn full(temp_dir: &Path, error: std::io::Error) -> Error {
+    Error::limit(format!(
+        "cannot spool refused records to {}: {error}",
+        temp_dir.display()
+    ))
+    .with_source(error)
 }
 
 fn unreadable(error: std::io::Error) -> Error {

@@ -12,10 +12,11 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use downlake_ingest::frames::reed_solomon::{Codec, Repair};
 use downlake_ingest::frames::{
     Counts, Event, FragmentCause, GapKind, Hole, Link, MARKER, Receiver, randomizer,
 };
+use downlake_ingest::packet::feed::{CHUNK_BYTES, Chunk, Feed, FrameGap};
+use downlake_ingest::packet::frame_feed::FrameFeed;
 use expect_test::expect;
 
 use crate::md5::md5;
@@ -221,16 +222,14 @@ fn an_uncorrectable_frame_is_refused() {
 }
 
 /// The packets of virtual channel 1 carry random version numbers, as their
-/// instrument sent them.
+/// instrument sent them; each goes on in later frames, whose first header
+/// pointers prove where it ends.
 #[test]
 fn tm_frames_give_the_known_packets() {
     let Some(bytes) = data("fixtures/tm_frames_1115.bin") else {
         return;
     };
-    let link = Link {
-        any_packet_version: true,
-        ..Link::preset("tm-1115").unwrap()
-    };
+    let link = Link::preset("tm-1115").unwrap();
     let received = receive(&link, &bytes, 1 << 16);
     assert_eq!(received.ocf, 116);
     expect![[r#"
@@ -239,23 +238,27 @@ fn tm_frames_give_the_known_packets() {
         2 idle packets, 116 frames, 10 idle, 0 refused, 0 symbols corrected, 0 codewords uncorrectable
     "#]].assert_eq(&summary(&received));
     let cadus = data("fixtures/tm_cadu_1115_randomized.bin").unwrap();
-    let link = Link {
-        any_packet_version: true,
-        ..Link::preset("tm-1115-cadu").unwrap()
-    };
+    let link = Link::preset("tm-1115-cadu").unwrap();
     assert_eq!(receive(&link, &cadus, 999).packets, received.packets);
 }
 
+/// With each frame of virtual channel 1 missing once: what comes out went in.
 #[test]
-fn other_packet_versions_are_refused_unless_asked_for() {
+fn a_lost_frame_leaves_no_packet_of_another_version_unproven() {
     let Some(bytes) = data("fixtures/tm_frames_1115.bin") else {
         return;
     };
-    let strict = receive(&Link::preset("tm-1115").unwrap(), &bytes, 1 << 16);
-    assert_eq!(strict.packets[&0].0, 500);
-    let walked = &strict.packets[&1].1;
-    assert!(walked.first().is_some_and(|first| first >> 5 == 0));
-    assert!(strict.reports.contains("packet-version of vc 1"));
+    let link = Link::preset("tm-1115").unwrap();
+    let sent = receive(&link, &bytes, 1 << 16).packets[&1].1.clone();
+    let sent: Vec<&[u8]> = sent.chunks(4006).collect();
+    for lost in 0..116 {
+        let mut stream = bytes.clone();
+        stream.drain(lost * 1115..(lost + 1) * 1115);
+        let received = receive(&link, &stream, 1 << 16);
+        let (count, bytes) = &received.packets[&1];
+        assert!(*count >= 18, "{count} packets without frame {lost}");
+        assert!(bytes.chunks(4006).all(|packet| sent.contains(&packet)));
+    }
 }
 
 #[test]
@@ -266,7 +269,6 @@ fn aos_frames_give_the_known_packets() {
     let link = Link {
         insert_zone: 4,
         fecf: true,
-        any_packet_version: true,
         spacecraft: Some(171),
         ..Link::aos(892)
     };
@@ -356,6 +358,17 @@ fn tm_stream(link: &Link, frames: u8) -> Vec<u8> {
     stream
 }
 
+/// Marked frames whose link can be found.
+pub(crate) fn marked_stream(frames: u8) -> Vec<u8> {
+    let link = Link {
+        marker: true,
+        randomized: true,
+        fecf: true,
+        ..Link::tm(40)
+    };
+    tm_stream(&link, frames)
+}
+
 /// CRC-16 bit by bit.
 fn crc16(bytes: &[u8]) -> u16 {
     let bits = bytes
@@ -442,7 +455,6 @@ fn valid_streams() -> Vec<(Link, Vec<u8>)> {
     streams.extend(few.map(|bytes| (Link::preset("jpss").unwrap(), bytes)));
     let aos = Link {
         insert_zone: 4,
-        any_packet_version: true,
         ..Link::aos(892)
     };
     let frames = data("fixtures/aos_frames_892.bin");
@@ -451,15 +463,15 @@ fn valid_streams() -> Vec<(Link, Vec<u8>)> {
 }
 
 /// Streams broken in one to four places, under links that fit and links that
-/// do not. `DOWNLAKE_FUZZ_SECONDS` and `DOWNLAKE_FUZZ_SEED` as in the fuzzing
+/// do not. `DOWNLAKE_BUDGET_SECONDS` and `DOWNLAKE_FUZZ_SEED` as in the fuzzing
 /// of formats.
 #[test]
-fn broken_streams() {
+fn budgeted_broken_frames() {
     let variable = |name: &str| std::env::var(name).ok();
-    let seconds = variable("DOWNLAKE_FUZZ_SECONDS").and_then(|s| s.parse().ok());
+    let seconds = variable("DOWNLAKE_BUDGET_SECONDS").and_then(|s| s.parse().ok());
     let seed = variable("DOWNLAKE_FUZZ_SEED").and_then(|s| s.parse().ok());
     let fresh = u64::from(std::process::id()).wrapping_mul(0x9e37_79b9);
-    let budget = Duration::from_secs_f64(seconds.unwrap_or(2.0)) / 4;
+    let budget = Duration::from_secs_f64(seconds.unwrap_or(1.0)) / 4;
     let streams = valid_streams();
     for seed in [1, 2, 3, seed.unwrap_or(fresh)] {
         println!("frames: seed {seed}");
@@ -542,6 +554,103 @@ fn a_hole_as_long_as_a_turn_of_the_count_is_reported() {
     }
 }
 
+/// A feed tells all that its receiver reports, in chunks that stay small.
+#[test]
+fn chunks_hold_what_the_receiver_reports() {
+    let mut random = crate::fuzz::Random(11);
+    for (link, stream) in valid_streams() {
+        for _ in 0..20 {
+            let bytes = crate::fuzz::broken(&stream.repeat(30), &mut random);
+            check_chunks(&link, &bytes);
+        }
+    }
+    let noise: Vec<u8> = (0..12 << 20).map(|_| random.byte()).collect();
+    for (link, _) in valid_streams() {
+        check_chunks(&link, &noise);
+    }
+}
+
+fn check_chunks(link: &Link, bytes: &[u8]) {
+    let mut events = Received::default();
+    let (mut holes, mut fragments, mut gaps) = (0, 0, 0);
+    let mut receiver = Receiver::new(link).unwrap();
+    let mut sink = |event: Event<'_>| {
+        holes += u64::from(matches!(event, Event::Hole(_)));
+        fragments += u64::from(matches!(event, Event::Fragment(_)));
+        gaps += u64::from(matches!(event, Event::Gap(_)));
+    };
+    receiver.push(bytes, &mut sink);
+    events.counts = receiver.finish(&mut sink);
+    let mut feed = FrameFeed::new(bytes, link).unwrap();
+    let (mut chunk, mut index) = (Chunk::default(), 0);
+    loop {
+        chunk.clear();
+        feed.fill(&mut chunk).unwrap();
+        if chunk.is_empty() {
+            break;
+        }
+        let heads: usize = chunk.holes.iter().map(|hole| hole.head.len()).sum();
+        assert!(chunk.bytes.len() + heads < CHUNK_BYTES + (1 << 20));
+        for entry in &chunk.packets {
+            assert_eq!(entry.index, index);
+            index += 1;
+        }
+        for hole in &chunk.holes {
+            let is_fragment = hole.reason.starts_with("packet-");
+            assert!(!hole.head.is_empty() && hole.head.len() as u64 <= hole.bytes);
+            let at = usize::try_from(hole.offset).unwrap();
+            assert!(is_fragment || bytes[at..].starts_with(&hole.head));
+            holes -= u64::from(!is_fragment);
+            fragments -= u64::from(is_fragment);
+        }
+        gaps -= chunk.frame_gaps.len() as u64;
+    }
+    assert_eq!(
+        (index, holes, fragments, gaps),
+        (events.counts.packets, 0, 0, 0)
+    );
+    assert_eq!(feed.counts(), &events.counts);
+}
+
+/// Losses and resets say which counts are missing, across the turn of a count.
+#[test]
+fn frame_gaps_name_the_missing_counts() {
+    let link = Link {
+        fecf: true,
+        ..Link::tm(40)
+    };
+    let stream = tm_stream(&link, 120);
+    let frame = |number: usize| &stream[number * 40..(number + 1) * 40];
+    // Channel 0 has the frames 0, 3, 6, ... with the counts 0, 1, 2, ...
+    let kept: Vec<u8> = [0, 3, 12, 15, 3, 6]
+        .into_iter()
+        .flat_map(frame)
+        .copied()
+        .collect();
+    let mut feed = FrameFeed::new(kept.as_slice(), &link).unwrap();
+    let mut chunk = Chunk::default();
+    feed.fill(&mut chunk).unwrap();
+    let gaps: Vec<String> = chunk
+        .frame_gaps
+        .iter()
+        .map(|gap| {
+            let FrameGap {
+                from_count,
+                to_count,
+                missing,
+                is_reset,
+                offset,
+                ..
+            } = gap;
+            format!("{from_count}..={to_count} missing {missing} reset {is_reset} at {offset}")
+        })
+        .collect();
+    expect![[r#"
+        2..=3 missing 2 reset false at 80
+        6..=1 missing 0 reset true at 160"#]]
+    .assert_eq(&gaps.join("\n"));
+}
+
 /// Valid streams come out whole under their own link.
 #[test]
 fn streams_made_here_are_whole() {
@@ -551,75 +660,4 @@ fn streams_made_here_are_whole() {
         let expected = if link.fecf { 240 } else { counts.packets };
         assert_eq!(counts.packets, expected);
     }
-}
-
-/// How fast a stream of CADUs with 1 % damaged codewords is read, and how much
-/// of it is Reed-Solomon. `DOWNLAKE_MEASURE_MB` is the length of the stream
-/// (default 1); nothing depends on what it prints.
-#[test]
-fn measured_speed_of_a_damaged_stream() {
-    let Some(one) = data("frames/snpp/snpp_synchronized_cadus.dat") else {
-        return;
-    };
-    let megabytes = std::env::var("DOWNLAKE_MEASURE_MB").ok();
-    let megabytes: usize = megabytes.and_then(|m| m.parse().ok()).unwrap_or(1);
-    let mut stream = one.repeat((megabytes << 20) / one.len() + 1);
-    let damaged = damage_one_codeword_in_a_hundred(&mut stream);
-    let link = Link::preset("jpss").unwrap();
-
-    let start = Instant::now();
-    let mut receiver = Receiver::new(&link).unwrap();
-    receiver.push(&stream, &mut |_| {});
-    let counts = receiver.finish(&mut |_| {});
-    let whole = start.elapsed();
-    assert_eq!(counts.codewords_corrected, damaged);
-
-    let codec = Codec::new(link.code.unwrap(), link.frame_length).unwrap();
-    let mut blocks = derandomized(&stream);
-    let start = Instant::now();
-    let mended: u32 = blocks
-        .chunks_mut(1020)
-        .map(|block| codec.repair(block))
-        .map(
-            |Repair {
-                 codewords_corrected,
-                 ..
-             }| codewords_corrected,
-        )
-        .sum();
-    let coding = start.elapsed();
-    assert_eq!(u64::from(mended), damaged);
-    println!(
-        "{} bytes, {damaged} damaged codewords: {:.0} MB/s, {:.0} % of it reed-solomon",
-        stream.len(),
-        stream.len() as f64 / 1e6 / whole.as_secs_f64(),
-        100.0 * coding.as_secs_f64() / whole.as_secs_f64()
-    );
-}
-
-/// Eight wrong symbols in each of them; the number of damaged codewords.
-fn damage_one_codeword_in_a_hundred(stream: &mut [u8]) -> u64 {
-    let mut random = crate::fuzz::Random(1);
-    let mut damaged = 0;
-    for cadu in stream.chunks_mut(1024) {
-        for lane in 0..4 {
-            if random.below(100) > 0 {
-                continue;
-            }
-            damaged += 1;
-            let first = random.below(30);
-            for error in 0..8 {
-                cadu[4 + lane + 4 * (first + 28 * error)] ^= 0x5A;
-            }
-        }
-    }
-    damaged
-}
-
-fn derandomized(stream: &[u8]) -> Vec<u8> {
-    let sequence = randomizer::sequence(1020);
-    let blocks = stream
-        .chunks(1024)
-        .map(|cadu| cadu[4..].iter().zip(&sequence));
-    blocks.flatten().map(|(byte, mask)| byte ^ mask).collect()
 }

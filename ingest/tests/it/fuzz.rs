@@ -25,7 +25,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::{WriterProperties, WriterVersion};
 
-use crate::int96;
+use crate::{frames, int96};
 
 /// Seeds that every run repeats.
 const PINNED: &[u64] = &[1, 2, 3];
@@ -40,6 +40,10 @@ impl Random {
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
+    }
+
+    pub(crate) fn byte(&mut self) -> u8 {
+        self.next().to_le_bytes()[0]
     }
 
     pub(crate) fn below(&mut self, bound: usize) -> usize {
@@ -116,8 +120,21 @@ fn valid_inputs(format: &Format) -> Vec<Vec<u8>> {
             b"n,x,mode\n1,0.5,a\n2,,\"b \"\"c\"\"\nd\"\n3,nan,e\n".to_vec(),
             b"1 2.5 a\n2 3.5 b\n".to_vec(),
         ],
+        "cadu" => vec![frames::marked_stream(60), frames::marked_stream(3)],
+        "ccsds" => vec![packets(40), packets(3)],
         other => unreachable!("the format {other} has no inputs to break; add some"),
     }
+}
+
+/// Packets of three APIDs, one of them idle.
+fn packets(count: u8) -> Vec<u8> {
+    let packet = |n: u8| {
+        let apid = [[0x08, 0x0B], [0x0B, 0x02], [0x07, 0xFF]][usize::from(n % 3)];
+        let mut packet = [&apid[..], &[0xC0, n / 3, 0, n]].concat();
+        packet.resize(7 + usize::from(n), n);
+        packet
+    };
+    (0..count).flat_map(packet).collect()
 }
 
 /// Breaks an input in one to four places.
@@ -138,7 +155,7 @@ fn break_once(bytes: &mut Vec<u8>, random: &mut Random) {
     let length = random.below(32).min(bytes.len() - at);
     match random.below(8) {
         0 | 1 => bytes[at] ^= 1 << random.below(8),
-        2 => bytes[at] = random.next().to_le_bytes()[0],
+        2 => bytes[at] = random.byte(),
         3 => bytes.truncate(at),
         4 => drop(bytes.drain(at..at + length)),
         5 => {
@@ -253,6 +270,16 @@ fn budgeted_broken_json() {
 #[test]
 fn budgeted_broken_csv() {
     fuzz_format("csv");
+}
+
+#[test]
+fn budgeted_broken_cadu() {
+    fuzz_format("cadu");
+}
+
+#[test]
+fn budgeted_broken_ccsds() {
+    fuzz_format("ccsds");
 }
 
 #[test]

@@ -40,6 +40,8 @@ impl Progress for Meddling {
 fn request(source: &Path) -> IngestRequest {
     IngestRequest {
         sources: vec![source.display().to_string()],
+        packets: Vec::new(),
+        apids: Vec::new(),
         definition: None,
         format: None,
         table: None,

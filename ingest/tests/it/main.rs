@@ -6,6 +6,8 @@ mod fuzz;
 mod int96;
 mod job;
 mod md5;
+mod packet_rows;
 mod packets;
 mod report;
+mod sequence;
 mod text;

@@ -5,7 +5,7 @@
 mod broken;
 mod constructs;
 mod schema;
-mod support;
+pub(crate) mod support;
 mod synthetic;
 
 use std::collections::BTreeMap;

@@ -1,32 +1,38 @@
 //! The commit path of everything that adds rows: raw files, redrives, SQL.
 //!
-//! A unit is written in this order: data files and refusals become durable
-//! files; `_quarantine` commits; the table commits; `_ledger` commits. Each
-//! commit carries the unit's transaction and is skipped where the log has it
-//! already, so that a rerun after a kill at any point adds what is missing
-//! and nothing else. Files without a commit are orphans for vacuum. A table
-//! that is not there yet is made right before its first data commit, so that a
-//! unit that fails leaves no table and no definition behind.
+//! A unit goes to one table, or, packets of many kinds, to several. It is
+//! written in this order: data files and refusals become durable files;
+//! `_quarantine` and `_gaps` commit; the tables commit, by name; `_ledger`
+//! commits. Each commit carries the unit's transaction and is skipped where
+//! the log has it already, so that a rerun after a kill at any point adds what
+//! is missing and nothing else. Files without a commit are orphans for vacuum.
+//! A table that is not there yet is made right before its first data commit,
+//! so that a unit that fails leaves no table and no definition behind.
 //!
 //! Rows of a stream that says what a duplicate is wait until the commit, which
 //! then follows exactly the version that they were compared with (`landing`).
 
 mod landing;
+mod missing;
+mod refused;
+mod rows;
+mod side;
 
 use std::sync::Arc;
 
-use arrow::array::{AsArray, RecordBatch};
-use arrow::compute::{max, min};
-use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use tracing::warn;
 
-use super::dedup::{Dedup, Scratch};
+use self::missing::Missing;
+use self::refused::Refused;
+use self::rows::TableWriter;
+use super::gaps::Gap;
 use super::lake::{Lake, Table};
-use super::ledger::LedgerRow;
-use super::quarantine::{QUARANTINE, Refusal, RefusalBuilder, RefusalContext, quarantine_schema};
-use super::sorter::{SortedWriter, SorterSpec};
+use super::ledger::{LEDGER, LedgerRow};
+use super::quarantine::Refusal;
 use super::unit::{UnitIdentity, UnitKey, UnitState};
-use crate::log::{Commit, CommitOutcome, NewFile, Transactions};
+use crate::log::{NewFile, Transactions};
 use crate::parquet::WrittenFile;
 use crate::schema::Definition;
 use crate::schema::store::StoredDefinition;
@@ -36,10 +42,6 @@ use crate::{Error, ErrorKind, Result};
 pub(crate) const INFO_KEY: &str = "downlake";
 /// The tag of an added file that names the landing.
 pub(crate) const TAG_INGEST_ID: &str = "downlake.ingest_id";
-/// The tag of a quarantine file that names the definition that refused.
-const TAG_DEFINITION: &str = "downlake.definition";
-/// Refusals buffered before they are written.
-const REFUSAL_BYTES: usize = 4 << 20;
 /// Rows below which a share of refused rows means nothing.
 const SHARE_FROM_ROWS: u64 = 1_000;
 /// Attempts at a commit that others keep overtaking.
@@ -84,7 +86,7 @@ impl std::fmt::Display for QuarantineLimit {
     }
 }
 
-/// A unit about to be written into one table.
+/// A unit about to be written.
 #[derive(Debug, Clone)]
 pub struct UnitSpec {
     /// What it is.
@@ -139,6 +141,17 @@ impl Destination {
         }
     }
 
+    /// The columns of rows: those of the definition, or of the table.
+    fn schema(&self, definition: Option<&StoredDefinition>) -> SchemaRef {
+        match (definition, self) {
+            (Some(stored), _) => stored.definition.table_schema(),
+            (None, Destination::Table(table)) => Arc::clone(&table.snapshot().schema),
+            (None, Destination::Founding(definition) | Destination::Creating(definition)) => {
+                definition.table_schema()
+            }
+        }
+    }
+
     fn partition_columns(&self) -> Vec<String> {
         match self {
             Destination::Table(table) => table.snapshot().partition_columns.clone(),
@@ -150,31 +163,56 @@ impl Destination {
     }
 }
 
-/// How a unit ended.
+/// How a unit ended. Counts are of what this landing added.
 #[derive(Debug, Clone)]
 pub struct UnitReport {
     /// The landing.
     pub ingest_id: i64,
-    /// Whether the rows were there before; then every count is 0.
+    /// Whether everything was there before; then every count is 0.
     pub already: bool,
-    /// The version of the table's log.
-    pub version: u64,
     /// Records found.
     pub rows_in: u64,
-    /// Rows in the table.
+    /// Rows in the tables.
     pub rows_committed: u64,
     /// Records in `_quarantine`.
     pub rows_quarantined: u64,
     /// Rows dropped because the table or the unit had them.
     pub rows_duplicate: u64,
-    /// Rows among those in the table whose key was there with other values.
+    /// Rows among those in the tables whose key was there with other values.
     pub key_conflicts: u64,
     /// Records that carry no data.
     pub rows_skipped: u64,
+    /// Bytes of the source that no record could be made of.
+    pub bytes_undecoded: u64,
+    /// The tables, in the order of their names.
+    pub tables: Vec<TableReport>,
+}
+
+/// What a landing added to one table.
+#[derive(Debug, Clone)]
+pub struct TableReport {
+    /// The table.
+    pub table: String,
+    /// The version of its log with the rows.
+    pub version: u64,
+    /// Rows in the table.
+    pub rows_committed: u64,
     /// Data files added.
     pub files: u64,
     /// Bytes of the data files added.
     pub bytes_out: u64,
+}
+
+impl UnitReport {
+    /// The version of the log of the one table that a unit went to.
+    pub fn version(&self) -> u64 {
+        self.tables.first().map_or(0, |table| table.version)
+    }
+
+    /// Data files added.
+    pub fn files(&self) -> u64 {
+        self.tables.iter().map(|table| table.files).sum()
+    }
 }
 
 impl Lake {
@@ -187,7 +225,27 @@ impl Lake {
             .state_in(&table.snapshot().transactions))
     }
 
-    /// Starts to write a unit that is not in the table yet.
+    /// The state of a unit that goes to several tables, of which these are
+    /// there: it landed when the ledger has all of it.
+    pub async fn group_state(
+        &self,
+        tables: &[Arc<Table>],
+        unit: &UnitIdentity,
+    ) -> Result<UnitState> {
+        for table in tables {
+            self.reconcile(table).await?;
+        }
+        if let Some(waiting) = self.pending_ledger().landing_of(unit.key()) {
+            return Ok(waiting);
+        }
+        Ok(match self.table(LEDGER).await? {
+            Some(ledger) => unit.key().state_in(&ledger.snapshot().transactions),
+            None => unit.key().state_in(&Transactions::default()),
+        })
+    }
+
+    /// Starts to write a unit that is not in the table yet; the table is the
+    /// unit's first, number 0.
     pub async fn begin_unit(
         self: &Arc<Self>,
         destination: impl Into<Destination>,
@@ -195,82 +253,59 @@ impl Lake {
         spec: UnitSpec,
     ) -> Result<UnitWriter> {
         let destination = destination.into();
-        let schema = match (&definition, &destination) {
-            (Some(stored), _) => stored.definition.table_schema(),
-            (None, Destination::Table(table)) => Arc::clone(&table.snapshot().schema),
-            (None, Destination::Founding(definition) | Destination::Creating(definition)) => {
-                definition.table_schema()
-            }
-        };
-        UnitWriter::new(Arc::clone(self), destination, definition, schema, spec)
+        let key = spec.identity.key_in(destination.name());
+        let state = destination.state_of(key);
+        if state.is_landed() {
+            return Err(Error::internal(format!(
+                "unit {key} is already in \"{}\"",
+                destination.name()
+            )));
+        }
+        let told = definition.as_ref().map(|stored| stored.definition.hash());
+        let bytes_in = spec.bytes_in;
+        let mut writer = UnitWriter::new(Arc::clone(self), spec, state, told);
+        writer.is_group = false;
+        let table = writer.add_table(destination, definition)?;
+        writer.tables[table].bytes_in = bytes_in;
+        Ok(writer)
+    }
+
+    /// Starts to write a unit that goes to several tables, none of them known
+    /// yet. `definition_hash` is that of the definition that tells them apart.
+    pub fn begin_group(
+        self: &Arc<Self>,
+        spec: UnitSpec,
+        state: UnitState,
+        definition_hash: String,
+    ) -> UnitWriter {
+        UnitWriter::new(Arc::clone(self), spec, state, Some(definition_hash))
     }
 }
 
 /// Writes one unit. Rows and refusals come in any order; nothing is visible
 /// before [`UnitWriter::commit`].
 pub struct UnitWriter {
+    unit: Unit,
+    /// Whether the unit goes to as many tables as its records ask for.
+    is_group: bool,
+    tables: Vec<TableWriter>,
+    refused: Refused,
+    missing: Missing,
+    /// What belongs to no table.
+    rest: Counts,
+    bytes_undecoded: u64,
+}
+
+/// What all parts of a landing share.
+struct Unit {
     lake: Arc<Lake>,
-    destination: Destination,
     spec: UnitSpec,
-    definition: Option<StoredDefinition>,
-    schema: SchemaRef,
-    key: UnitKey,
     ingest_id: i64,
+    /// The transaction version of the landing.
     next_landed: i64,
     started_at: i64,
-    rows: Option<Rows>,
-    refusals: RefusalBuilder,
-    refused_files: Option<SortedWriter>,
-    first_reasons: Vec<String>,
-    counts: Counts,
-    times: Times,
+    definition_hash: Option<String>,
 }
-
-/// Where rows are until the commit.
-enum Rows {
-    /// On their way to data files.
-    Sorting(Box<SortedWriter>),
-    /// Held back until it is known which of them the table has.
-    Held(Box<Held>),
-}
-
-struct Held {
-    dedup: Dedup,
-    sorter: SorterSpec,
-}
-
-impl Rows {
-    fn new(sorter: SorterSpec, definition: Option<&StoredDefinition>) -> Result<Rows> {
-        let told = definition.map(|stored| &stored.definition);
-        let Some(told) = told.filter(|told| !told.dedup_by.is_empty()) else {
-            return Ok(Rows::Sorting(Box::new(SortedWriter::new(sorter)?)));
-        };
-        let scratch = Scratch {
-            dir: sorter.temp_dir.clone(),
-            random: Arc::clone(&sorter.random),
-        };
-        let schema = Arc::clone(&sorter.schema);
-        let dedup = Dedup::new(told, schema, sorter.memory_bytes, &scratch);
-        let memory_bytes = sorter.memory_bytes / 2;
-        Ok(Rows::Held(Box::new(Held {
-            dedup,
-            sorter: SorterSpec {
-                memory_bytes,
-                ..sorter
-            },
-        })))
-    }
-
-    fn abort(self) -> Result<()> {
-        match self {
-            Rows::Sorting(files) => files.abort(),
-            Rows::Held(_) => Ok(()),
-        }
-    }
-}
-
-/// First and last instant, microseconds since 1970.
-type Times = Option<(i64, i64)>;
 
 #[derive(Debug, Default, Clone, Copy)]
 struct Counts {
@@ -285,117 +320,106 @@ impl Counts {
     fn rows_in(self) -> u64 {
         self.committed + self.quarantined + self.duplicate + self.skipped
     }
+
+    fn and(self, other: Counts) -> Counts {
+        Counts {
+            committed: self.committed + other.committed,
+            quarantined: self.quarantined + other.quarantined,
+            duplicate: self.duplicate + other.duplicate,
+            key_conflicts: self.key_conflicts + other.key_conflicts,
+            skipped: self.skipped + other.skipped,
+        }
+    }
 }
 
 impl UnitWriter {
     fn new(
         lake: Arc<Lake>,
-        destination: Destination,
-        definition: Option<StoredDefinition>,
-        schema: SchemaRef,
         spec: UnitSpec,
-    ) -> Result<UnitWriter> {
-        let key = spec.identity.key_in(destination.name());
-        let state = destination.state_of(key);
-        if state.is_landed() {
-            return Err(Error::internal(format!(
-                "unit {key} is already in \"{}\"",
-                destination.name()
-            )));
-        }
-        let ingest_id = spec.identity.key().ingest_id(state);
-        let started_at = lake.seams().clock.now_micros();
-        let refusals = RefusalBuilder::new(RefusalContext {
-            ingest_id,
-            table_name: Some(destination.name().to_owned()),
-            source: spec.source.clone(),
-            format: String::new(),
-            definition_hash: definition_hash(definition.as_ref()),
-            at: started_at,
-        });
-        let told = definition.as_ref().map(|d| &d.definition);
-        let sorter = SorterSpec {
-            partition_columns: destination.partition_columns(),
-            sort_columns: told.map(|d| d.sort_columns()).unwrap_or_default(),
-            axis_column: told.and_then(|d| d.axis().map(str::to_owned)),
-            stats_columns: told.map(|d| d.stats_columns()),
-            memory_bytes: spec.memory_bytes,
-            ..lake.sorter_spec(destination.name(), Arc::clone(&schema), ingest_id)?
-        };
-        let rows = Rows::new(sorter, definition.as_ref())?;
-        Ok(UnitWriter {
+        state: UnitState,
+        definition_hash: Option<String>,
+    ) -> UnitWriter {
+        let unit = Unit {
+            ingest_id: spec.identity.key().ingest_id(state),
             next_landed: state.next_landed(),
+            started_at: lake.seams().clock.now_micros(),
             lake,
-            destination,
-            definition,
-            schema,
-            key,
-            ingest_id,
-            started_at,
-            rows: Some(rows),
-            refusals,
-            refused_files: None,
-            first_reasons: Vec::new(),
-            counts: Counts::default(),
-            times: None,
             spec,
-        })
+            definition_hash,
+        };
+        UnitWriter {
+            refused: Refused::new(&unit),
+            unit,
+            is_group: true,
+            tables: Vec::new(),
+            missing: Missing::new(),
+            rest: Counts::default(),
+            bytes_undecoded: 0,
+        }
+    }
+
+    /// A further table for rows of the unit; its number. The tables share the
+    /// unit's memory, so that rows of the others may be spilled now.
+    ///
+    /// # Errors
+    /// Those of spilling.
+    pub fn add_table(
+        &mut self,
+        destination: impl Into<Destination>,
+        definition: Option<StoredDefinition>,
+    ) -> Result<usize> {
+        let share = self.unit.spec.memory_bytes / (self.tables.len() + 1);
+        for table in &mut self.tables {
+            table.set_memory(share)?;
+        }
+        let table = TableWriter::new(&self.unit, destination.into(), definition, share)?;
+        self.tables.push(table);
+        Ok(self.tables.len() - 1)
+    }
+
+    /// The columns of rows for a table.
+    pub fn schema(&self, table: usize) -> &SchemaRef {
+        &self.tables[table].schema
     }
 
     /// The landing's number, for the column `_ingest_id`.
     pub fn ingest_id(&self) -> i64 {
-        self.ingest_id
+        self.unit.ingest_id
     }
 
     /// When the landing began, for the column `_ingested_at`.
     pub fn started_at_micros(&self) -> i64 {
-        self.started_at
+        self.unit.started_at
     }
 
     /// Says where refused records come from, where that is not the unit's own
     /// source; before the first refusal.
     pub fn set_refused_source(&mut self, source: String) {
-        self.refusals.set_source(source);
+        self.refused.set_source(source);
     }
 
     /// Says how raw records of the unit are framed, JSON; before the first refusal.
     pub fn set_format(&mut self, format: String) {
-        self.refusals.set_format(format);
+        self.refused.set_format(format);
     }
 
-    /// The columns that [`UnitWriter::write`] takes.
-    pub fn schema(&self) -> &SchemaRef {
-        &self.schema
+    /// Adds rows to a table, in any order, in the columns of its schema.
+    /// Blocks while they are sorted and encoded: not to be called on an async
+    /// thread.
+    pub fn write(&mut self, table: usize, batch: &RecordBatch) -> Result<()> {
+        self.tables[table].write(batch)
     }
 
-    /// Adds rows, in any order. Blocks while they are sorted and encoded:
-    /// not to be called on an async thread.
-    pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        self.counts.committed += batch.num_rows() as u64;
-        match &mut self.rows {
-            Some(Rows::Sorting(rows)) => {
-                note_times(&mut self.times, batch);
-                rows.push(batch)
-            }
-            Some(Rows::Held(held)) => held.dedup.push(batch),
-            None => Err(Error::internal("rows after the commit of their unit")),
-        }
-    }
-
-    /// Adds a refused record. Blocks like [`UnitWriter::write`].
+    /// Adds a refused record, meant for a table or for none. Blocks like
+    /// [`UnitWriter::write`].
     ///
     /// # Errors
     /// Corrupt, once more records are refused than the unit may lose.
-    pub fn refuse(&mut self, refusal: &Refusal) -> Result<()> {
-        self.counts.quarantined += 1;
-        if self.first_reasons.len() < 3 {
-            self.first_reasons.push(describe(refusal));
-        }
-        self.refusals.push(refusal);
-        if self.refusals.bytes() >= REFUSAL_BYTES {
-            self.flush_refusals()?;
-        }
-        match self.spec.max_quarantine {
+    pub fn refuse(&mut self, table: Option<usize>, refusal: &Refusal) -> Result<()> {
+        self.counts(table).quarantined += 1;
+        let name = table.map(|table| self.tables[table].name());
+        self.refused.push(&self.unit, name, refusal)?;
+        match self.unit.spec.max_quarantine {
             QuarantineLimit::Rows(_) => self.check_limit(),
             // A share is a share of the whole unit, not of what came first.
             QuarantineLimit::Share(_) => Ok(()),
@@ -403,23 +427,33 @@ impl UnitWriter {
     }
 
     /// Counts records that carry no data.
-    pub fn skip(&mut self, records: u64) {
-        self.counts.skipped += records;
+    pub fn skip(&mut self, table: Option<usize>, records: u64) {
+        self.counts(table).skipped += records;
+    }
+
+    /// Counts bytes of the source that no record could be made of.
+    pub fn leave_bytes(&mut self, bytes: u64) {
+        self.bytes_undecoded += bytes;
+    }
+
+    /// Adds what is missing in the unit, for `_gaps`. Blocks like
+    /// [`UnitWriter::write`].
+    pub fn note_gap(&mut self, gap: Gap) -> Result<()> {
+        self.missing.push(&self.unit, gap)
     }
 
     /// Rows and refusals taken so far.
     pub fn records(&self) -> u64 {
-        self.counts.rows_in()
+        self.sum().rows_in()
     }
 
     /// Gives up: spilled runs and files that nobody has seen are deleted.
     /// What cannot be deleted stays as an orphan. Blocks.
     pub fn abort(self) {
-        let rows = self.rows.map(Rows::abort);
-        let refused = self.refused_files.map(SortedWriter::abort);
-        for aborted in rows.into_iter().chain(refused) {
+        let rows = self.tables.into_iter().map(TableWriter::abort);
+        for aborted in rows.chain([self.refused.abort(), self.missing.abort()]) {
             if let Err(error) = aborted {
-                warn!(source = self.spec.source, %error, "files of an aborted unit stay as orphans");
+                warn!(source = self.unit.spec.source, %error, "files of an aborted unit stay as orphans");
             }
         }
     }
@@ -432,20 +466,49 @@ impl UnitWriter {
             return Err(error);
         }
         tracing::debug!(phase = "write");
-        if self.refusals.rows() > 0
-            && let Err(error) = self.flush_refusals()
-        {
+        let flushed = self.refused.flush(&self.unit);
+        if let Err(error) = flushed.and_then(|()| self.missing.flush(&self.unit)) {
             self.abort();
             return Err(error);
         }
-        let refused = self
-            .refused_files
-            .take()
-            .map(SortedWriter::finish)
-            .transpose()?;
-        self.land(refused.unwrap_or_default(), runtime)
+        self.land(runtime)
     }
 
+    fn counts(&mut self, table: Option<usize>) -> &mut Counts {
+        match table {
+            Some(table) => &mut self.tables[table].counts,
+            None => &mut self.rest,
+        }
+    }
+
+    fn claimed(&self) -> Counts {
+        let counts = self.tables.iter().map(|table| table.counts);
+        counts.fold(Counts::default(), Counts::and)
+    }
+
+    fn sum(&self) -> Counts {
+        self.claimed().and(self.rest)
+    }
+
+    /// Only records that a definition claims count; what belongs to no table
+    /// says nothing of the definition.
+    fn check_limit(&self) -> Result<()> {
+        let counts = self.claimed();
+        let (refused, rows) = (counts.quarantined, counts.rows_in() - counts.skipped);
+        let spec = &self.unit.spec;
+        if !spec.max_quarantine.exceeded(refused, rows) {
+            return Ok(());
+        }
+        Err(Error::corrupt(format!(
+            "{refused} of {rows} records of {} are refused, more than --max-quarantine {} allows; first: {}",
+            spec.source,
+            spec.max_quarantine,
+            self.refused.first_reasons()
+        )))
+    }
+}
+
+impl Unit {
     fn new_file(&self, file: &WrittenFile, tags: &[(&str, &str)]) -> NewFile {
         let modified_ms = self.lake.seams().clock.now_micros() / 1000;
         let mut file = file.clone().into_new_file(modified_ms);
@@ -456,118 +519,25 @@ impl UnitWriter {
         file
     }
 
-    /// Commits refusals once. A half-landed unit may have left refusals of
-    /// another definition or of another count: they are replaced.
-    async fn land_refusals(&self, files: Vec<WrittenFile>) -> Result<()> {
-        tracing::debug!(phase = "quarantine");
-        let ingest_id = self.ingest_id.to_string();
-        let key = self.spec.identity.key();
-        let Some(quarantine) = self.quarantine_for(&files).await? else {
-            return Ok(());
-        };
-        for _ in 0..COMMIT_TRIES {
-            let base = quarantine.log().refresh().await?;
-            let stale: Vec<_> = base
-                .files
-                .iter()
-                .filter(|f| f.tags.get(TAG_INGEST_ID) == Some(&ingest_id))
-                .cloned()
-                .collect();
-            let there: u64 = stale.iter().filter_map(|f| f.stats.rows).sum();
-            let definition = definition_hash(self.definition.as_ref()).unwrap_or_default();
-            let same = stale
-                .iter()
-                .all(|f| f.tags.get(TAG_DEFINITION) == Some(&definition));
-            if same && there == self.counts.quarantined {
-                return Ok(());
-            }
-            let commit = Commit {
-                operation: "QUARANTINE".to_owned(),
-                adds: files
-                    .iter()
-                    .map(|f| self.new_file(f, &[(TAG_DEFINITION, &definition)]))
-                    .collect(),
-                blind: stale.is_empty(),
-                removes: stale,
-                data_change: true,
-                transactions: vec![(key.transaction(), self.next_landed)],
-                ..Commit::default()
-            };
-            match quarantine.log().commit(&base, &commit).await? {
-                CommitOutcome::Committed(_) => return Ok(()),
-                CommitOutcome::Conflicted(_) => {}
-                CommitOutcome::Unknown(error) => return Err(unknown(QUARANTINE, error)),
-            }
-        }
-        Err(overtaken(QUARANTINE))
+    /// The key of the unit as a whole.
+    fn key(&self) -> UnitKey {
+        self.spec.identity.key()
     }
 
-    /// The quarantine, if this unit has refusals or may have left some before.
-    async fn quarantine_for(&self, files: &[WrittenFile]) -> Result<Option<Arc<Table>>> {
-        if files.is_empty() {
-            return self.lake.table(QUARANTINE).await;
-        }
-        self.lake
-            .system_table(QUARANTINE, quarantine_schema())
-            .await
-            .map(Some)
-    }
-
-    fn flush_refusals(&mut self) -> Result<()> {
-        let batch = self.refusals.take();
-        let writer = match &mut self.refused_files {
-            Some(writer) => writer,
-            None => self.refused_files.insert(SortedWriter::new(SorterSpec {
-                memory_bytes: 4 * REFUSAL_BYTES,
-                ..self
-                    .lake
-                    .sorter_spec(QUARANTINE, quarantine_schema(), self.ingest_id)?
-            })?),
-        };
-        writer.push(&batch)
-    }
-
-    fn check_limit(&self) -> Result<()> {
-        let (refused, rows) = (
-            self.counts.quarantined,
-            self.counts.rows_in() - self.counts.skipped,
-        );
-        if !self.spec.max_quarantine.exceeded(refused, rows) {
-            return Ok(());
-        }
-        Err(Error::corrupt(format!(
-            "{refused} of {rows} records of {} are refused, more than --max-quarantine {} allows; first: {}",
-            self.spec.source,
-            self.spec.max_quarantine,
-            self.first_reasons.join("; ")
-        )))
-    }
-
-    fn ledger_row(&self) -> LedgerRow {
-        let long = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-        LedgerRow {
-            table_name: Some(self.destination.name().to_owned()),
-            unit_key: self.key.to_string(),
-            rows_in: long(self.counts.rows_in()),
-            rows_committed: long(self.counts.committed),
-            rows_quarantined: long(self.counts.quarantined),
-            rows_duplicate: long(self.counts.duplicate),
-            rows_skipped: long(self.counts.skipped),
-            bytes_in: long(self.spec.bytes_in),
-            min_time: self.times.map(|t| t.0),
-            max_time: self.times.map(|t| t.1),
-            ..self.unit_row()
-        }
-    }
-
-    /// What of the unit belongs to no table: nothing, for a format of one table.
-    fn unit_row(&self) -> LedgerRow {
+    /// A row of the ledger with these counts, of a table or of none.
+    fn ledger_row(&self, key: UnitKey, table: Option<&str>, counts: Counts) -> LedgerRow {
         LedgerRow {
             ingest_id: self.ingest_id,
-            unit_key: self.spec.identity.key().to_string(),
+            table_name: table.map(str::to_owned),
+            unit_key: key.to_string(),
             source: self.spec.source.clone(),
-            definition_hash: definition_hash(self.definition.as_ref()),
+            definition_hash: self.definition_hash.clone(),
             state: "landed".to_owned(),
+            rows_in: long(counts.rows_in()),
+            rows_committed: long(counts.committed),
+            rows_quarantined: long(counts.quarantined),
+            rows_duplicate: long(counts.duplicate),
+            rows_skipped: long(counts.skipped),
             started_at: self.started_at,
             landed_at: self.lake.seams().clock.now_micros(),
             host: self.lake.options().host.clone(),
@@ -577,28 +547,8 @@ impl UnitWriter {
     }
 }
 
-fn note_times(times: &mut Times, batch: &RecordBatch) {
-    let Some(time) = batch.column_by_name("time") else {
-        return;
-    };
-    let Some(time) = time.as_primitive_opt::<TimestampMicrosecondType>() else {
-        return;
-    };
-    if let (Some(low), Some(high)) = (min(time), max(time)) {
-        let (old_low, old_high) = times.unwrap_or((low, high));
-        *times = Some((old_low.min(low), old_high.max(high)));
-    }
-}
-
-fn definition_hash(definition: Option<&StoredDefinition>) -> Option<String> {
-    definition.map(|d| d.definition.hash())
-}
-
-fn describe(refusal: &Refusal) -> String {
-    match refusal.line {
-        Some(line) => format!("line {line}: {} ({})", refusal.reason, refusal.detail),
-        None => format!("{} ({})", refusal.reason, refusal.detail),
-    }
+fn long(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
 }
 
 pub(crate) fn unknown(table: &str, error: Error) -> Error {

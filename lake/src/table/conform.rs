@@ -160,6 +160,15 @@ impl Conform {
         Ok(conform)
     }
 
+    /// Gives numbers without a label none, instead of refusing their rows: for
+    /// sources where one of a thousand values must not cost the others. The
+    /// number stands beside it.
+    #[must_use]
+    pub fn keeping_unlabelled(mut self) -> Conform {
+        self.checks.iter_mut().for_each(Check::forget_labels);
+        self
+    }
+
     /// Conforms a batch that has exactly the columns of the definition, in
     /// order, typed by [`Column::decoded_type`].
     ///

@@ -7,6 +7,7 @@
 
 pub mod append;
 pub mod conform;
+pub mod gaps;
 pub mod ledger;
 pub mod quarantine;
 pub mod redrive;

@@ -42,8 +42,6 @@ pub struct Refusal {
 pub struct RefusalContext {
     /// The landing.
     pub ingest_id: i64,
-    /// The table that the records were meant for.
-    pub table_name: Option<String>,
     /// Where the bytes came from.
     pub source: String,
     /// How a raw record is framed: format and layout, JSON. Redrive needs it.
@@ -79,6 +77,7 @@ pub fn quarantine_schema() -> SchemaRef {
 #[derive(Debug)]
 pub struct RefusalBuilder {
     context: RefusalContext,
+    table_name: StringBuilder,
     byte_offset: Int64Builder,
     line: Int64Builder,
     packet_index: Int64Builder,
@@ -94,6 +93,7 @@ impl RefusalBuilder {
     pub fn new(context: RefusalContext) -> Self {
         RefusalBuilder {
             context,
+            table_name: StringBuilder::new(),
             byte_offset: Int64Builder::new(),
             line: Int64Builder::new(),
             packet_index: Int64Builder::new(),
@@ -115,8 +115,9 @@ impl RefusalBuilder {
         self.context.format = format;
     }
 
-    /// Adds one refused record.
-    pub fn push(&mut self, refusal: &Refusal) {
+    /// Adds one refused record, meant for a table or for none.
+    pub fn push(&mut self, table: Option<&str>, refusal: &Refusal) {
+        self.table_name.append_option(table);
         let signed = |n: Option<u64>| n.map(|n| i64::try_from(n).unwrap_or(i64::MAX));
         self.byte_offset.append_option(signed(refusal.byte_offset));
         self.line.append_option(signed(refusal.line));
@@ -156,7 +157,7 @@ impl RefusalBuilder {
         self.bytes = 0;
         let columns: Vec<ArrayRef> = vec![
             longs(rows, Some(self.context.ingest_id)),
-            texts(rows, self.context.table_name.as_deref()),
+            Arc::new(self.table_name.finish()),
             texts(rows, Some(&self.context.source)),
             Arc::new(self.byte_offset.finish()),
             Arc::new(self.line.finish()),
@@ -204,7 +205,6 @@ mod tests {
     fn context() -> RefusalContext {
         RefusalContext {
             ingest_id: 9,
-            table_name: Some("engine".into()),
             source: "a.csv".into(),
             format: "{}".into(),
             definition_hash: None,
@@ -223,11 +223,12 @@ mod tests {
             detail: "not a number".into(),
             raw: Bytes::from(vec![b'x'; RAW_BYTES_MAX + 1]),
         };
-        builder.push(&refusal);
-        builder.push(&Refusal {
+        builder.push(Some("engine"), &refusal);
+        let short = Refusal {
             raw: Bytes::from(vec![b'y'; RAW_BYTES_MAX]),
             ..refusal
-        });
+        };
+        builder.push(None, &short);
         let batch = builder.take();
         let raw = batch.column_by_name("raw").unwrap().as_binary::<i32>();
         assert_eq!((raw.null_count(), raw.value(1).len()), (1, RAW_BYTES_MAX));

@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::append::{COMMIT_TRIES, INFO_KEY, overtaken, unknown};
 use super::lake::{Lake, Table};
 use super::ledger::{LEDGER, LedgerRow, ledger_batch, ledger_schema};
+use super::unit::{UnitKey, UnitState};
 use crate::log::{Commit, CommitOutcome, HistoryEntry, NewFile, Snapshot};
 use crate::{Error, Result};
 
@@ -46,6 +47,15 @@ impl PendingLedger {
         self.rows.extend(found.into_iter().filter(is_new));
     }
 
+    /// The state of a unit by a row that waits.
+    pub(crate) fn landing_of(&self, key: UnitKey) -> Option<UnitState> {
+        let key = key.to_string();
+        let mut waiting = self.rows.iter().filter(|(row, _)| row.unit_key == key);
+        waiting
+            .next()
+            .map(|(_, landing)| UnitState::after(*landing))
+    }
+
     /// Says that every landing of a table is recorded or waits here.
     pub(crate) fn note_reconciled(&mut self, table: &str) {
         self.reconciled.insert(table.to_owned());
@@ -53,21 +63,20 @@ impl PendingLedger {
 }
 
 impl Lake {
-    /// Notes a landing for the ledger; written at once only when many wait.
+    /// Notes a landing for the ledger, with the commits that hold it; written
+    /// at once only when many wait.
     pub(crate) async fn record_landing(
         &self,
-        table: &Table,
-        version: u64,
+        commits: &[(String, u64)],
         landing: i64,
         rows: Vec<LedgerRow>,
     ) -> Result<()> {
         let full = {
             let mut pending = self.pending_ledger();
-            pending
-                .known
-                .entry(table.name().to_owned())
-                .or_default()
-                .insert(version);
+            for (table, version) in commits {
+                let known = pending.known.entry(table.clone()).or_default();
+                known.insert(*version);
+            }
             pending
                 .rows
                 .extend(rows.into_iter().map(|row| (row, landing)));

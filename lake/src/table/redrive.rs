@@ -27,13 +27,16 @@ use crate::{Error, Result};
 /// Rows of `_quarantine` that are read at once: raw records may be 64 KiB each.
 const ROWS_AT_ONCE: usize = 256;
 
-/// The records of one landing that were refused by one table and not tried again.
+/// The records of one landing that were refused for one table, or for none,
+/// and not tried again.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RefusedGroup {
     /// The landing.
     pub ingest_id: i64,
-    /// The table they were meant for.
-    pub table_name: String,
+    /// The table they were meant for, if for one.
+    pub table_name: Option<String>,
+    /// Whether they are packets; bytes between packets are not.
+    pub are_packets: bool,
     /// Where the bytes came from.
     pub source: String,
     /// How a raw record is framed, JSON.
@@ -284,18 +287,20 @@ fn count_groups(
     let formats = column(batch, "format")?.as_string::<i32>();
     let definitions = column(batch, "definition_hash")?.as_string::<i32>();
     let redriven = column(batch, "redriven_as")?;
+    let packets = column(batch, "packet_index")?;
     let raw = column(batch, "raw")?;
     for row in 0..batch.num_rows() {
+        let meant_for = tables.is_valid(row).then(|| tables.value(row));
         let wanted = redriven.is_null(row)
-            && tables.is_valid(row)
             && ingest_id.is_none_or(|id| ids.value(row) == id)
-            && table.is_none_or(|table| tables.value(row) == table);
+            && table.is_none_or(|table| meant_for == Some(table));
         if !wanted {
             continue;
         }
         let group = RefusedGroup {
             ingest_id: ids.value(row),
-            table_name: tables.value(row).to_owned(),
+            table_name: meant_for.map(str::to_owned),
+            are_packets: packets.is_valid(row),
             source: sources.value(row).to_owned(),
             format: formats.value(row).to_owned(),
             definition_hash: definitions
@@ -314,12 +319,14 @@ fn count_groups(
 fn waiting_in(batch: &RecordBatch, group: &RefusedGroup) -> Result<BooleanArray> {
     let ids = column(batch, "ingest_id")?.as_primitive::<Int64Type>();
     let tables = column(batch, "table_name")?.as_string::<i32>();
+    let packets = column(batch, "packet_index")?;
     let redriven = column(batch, "redriven_as")?;
     let raw = column(batch, "raw")?;
     let waits = |row: usize| {
+        let meant_for = tables.is_valid(row).then(|| tables.value(row));
         ids.value(row) == group.ingest_id
-            && tables.is_valid(row)
-            && tables.value(row) == group.table_name
+            && meant_for == group.table_name.as_deref()
+            && packets.is_valid(row) == group.are_packets
             && redriven.is_null(row)
             && raw.is_valid(row)
     };

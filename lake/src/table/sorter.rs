@@ -164,6 +164,14 @@ impl SortedWriter {
         self.guarded(|writer| writer.try_push(batch))
     }
 
+    /// Changes the memory for what comes. Rows beyond it are moved on, and the
+    /// file that is open ends.
+    ///
+    /// Fails like [`SortedWriter::push`].
+    pub(super) fn set_memory(&mut self, memory_bytes: usize) -> Result<()> {
+        self.guarded(|writer| writer.try_set_memory(memory_bytes))
+    }
+
     /// Writes what is left and returns all files, each complete in the store.
     ///
     /// Where it fails, files written so far are deleted as by
@@ -210,6 +218,20 @@ impl SortedWriter {
             self.flush()?;
         }
         self.buffer.add(piece, cost);
+        Ok(())
+    }
+
+    fn try_set_memory(&mut self, memory_bytes: usize) -> Result<()> {
+        let spec = Arc::new(SorterSpec {
+            memory_bytes,
+            ..SorterSpec::clone(&self.spec)
+        });
+        if self.buffer.bytes() > spec.buffer_bytes() {
+            self.flush()?;
+        }
+        self.output.end_file()?;
+        self.output.set_spec(Arc::clone(&spec));
+        self.spec = spec;
         Ok(())
     }
 

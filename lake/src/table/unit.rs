@@ -126,9 +126,19 @@ impl fmt::Debug for UnitKey {
 pub struct UnitState(i64);
 
 impl UnitState {
+    /// After the landing with that transaction version.
+    pub(crate) fn after(landing: i64) -> UnitState {
+        UnitState(landing)
+    }
+
     /// Whether the unit's rows are in the table.
     pub fn is_landed(self) -> bool {
         self.0 % 2 == 1
+    }
+
+    /// Whether the landing with that transaction version is behind it.
+    pub(crate) fn reaches(self, landing: i64) -> bool {
+        self.0 >= landing
     }
 
     /// The transaction version of the next landing.

@@ -265,7 +265,7 @@ fn the_next_process_writes_what_a_dead_one_owes_the_ledger() {
     assert_eq!(said("rows_quarantined"), report.rows_quarantined);
     assert_eq!(said("rows_skipped"), report.rows_skipped);
     assert_eq!(said("ingest_id"), report.ingest_id.unsigned_abs());
-    assert_eq!(said("version"), report.version);
+    assert_eq!(said("version"), report.version());
 
     let commits = books.ledger.commits.len();
     site.end(site.process());
@@ -340,8 +340,8 @@ fn of_two_racing_processes_one_lands_and_the_counts_say_which() {
     let second = site.begin(&other, &unit);
     let won = first.commit(site.runtime.handle()).unwrap();
     let lost = second.commit(site.runtime.handle()).unwrap();
-    assert_eq!((won.already, won.rows_in, won.files), (false, 5, 1));
-    assert_eq!((lost.already, lost.rows_in, lost.files), (true, 0, 0));
+    assert_eq!((won.already, won.rows_in, won.files()), (false, 5, 1));
+    assert_eq!((lost.already, lost.rows_in, lost.files()), (true, 0, 0));
     assert_eq!(won.ingest_id, lost.ingest_id);
     // Both tell the ledger, the loser first.
     site.end(other);

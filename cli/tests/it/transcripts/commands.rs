@@ -295,12 +295,13 @@ fn schemas() {
         &["schema", "list"],
         0,
         &expect![[r#"
-        $ downlake schema list
-        stream  place  number  columns  description
-        birds_eps  embedded  37  Power system of a BIRDS cubesat: raw and engineering values side by side
-        cmapss  embedded  26  Turbofan engines, one row a cycle, from health to failure
-        engine  lake  1  4
-    "#]],
+            $ downlake schema list
+            stream  place  number  columns  description
+            birds_eps  embedded  37  Power system of a BIRDS cubesat: raw and engineering values side by side
+            cmapss  embedded  26  Turbofan engines, one row a cycle, from health to failure
+            packets  embedded  10  Space packets as they came, with the channel that they came on
+            engine  lake  1  4
+        "#]],
     );
     assert!(said.out.contains("cmapss") && said.out.contains("engine"));
     program.write("typo.toml", "strem = \"x\"\n");
@@ -320,10 +321,10 @@ fn schemas() {
         &["schema", "show", "cmaps"],
         2,
         &expect![[r#"
-        $ downlake schema show cmaps
-        ! downlake: no embedded stream "cmaps", did you mean "cmapss": there are birds_eps, cmapss
-        exit 2
-    "#]],
+            $ downlake schema show cmaps
+            ! downlake: no embedded stream "cmaps", did you mean "cmapss": there are birds_eps, cmapss, packets
+            exit 2
+        "#]],
     );
     assert!(said.err.contains("cmapss"));
     let said = check(

@@ -309,7 +309,7 @@ fn what_cannot_be_ingested() {
         2,
         &expect![[r#"
             $ downlake ingest raw --format cvs
-            ! downlake: no input format is called "cvs"; there are parquet, arrow, json, csv
+            ! downlake: no input format is called "cvs"; there are parquet, arrow, cadu, ccsds, json, csv
             exit 2
         "#]],
     );
@@ -331,7 +331,7 @@ fn what_cannot_be_ingested() {
         2,
         &expect![[r#"
             $ downlake ingest raw --schema cmaps
-            ! downlake: no embedded stream "cmaps", did you mean "cmapss": there are birds_eps, cmapss
+            ! downlake: no embedded stream "cmaps", did you mean "cmapss": there are birds_eps, cmapss, packets
             exit 2
         "#]],
     );

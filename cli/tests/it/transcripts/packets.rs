@@ -73,7 +73,6 @@ fn a_packet_definition_is_checked() {
               columns = ["MET"]
               epoch = "..."
             notice  parameter "OLD", which no container holds, could not be decoded: m/thermometer.xml:9: FloatDataEncoding has encoding="MILSTD_1750A": not implemented
-            notice  MET of stream "reading" may be its clock: if so, say it with [time]  axis = "absolute"  code = "seconds"  columns = ["MET"]  epoch = "..."
             the definition is good
         "#]],
     );
@@ -108,11 +107,6 @@ fn a_packet_definition_is_checked() {
             met  u32  48  32  MET
             temp  f64  80  8  K  TEMP
             temp__raw  u8  80  8  TEMP
-            a clock?  [time]
-              axis = "absolute"
-              code = "seconds"
-              columns = ["MET"]
-              epoch = "..."
             notice  parameter "OLD", which no container holds, could not be decoded: m/thermometer.xml:9: FloatDataEncoding has encoding="MILSTD_1750A": not implemented
             the definition is good
         "#]],

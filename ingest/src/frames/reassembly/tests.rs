@@ -244,9 +244,118 @@ fn other_versions_are_not_walked() {
         0,
         &[(0, STARTS(0), &encapsulated)],
         expect![[r#"
-        packet 8 of 01 from frame 0
-        packet-version 11 from frame 0
+            packet 8 of 01 from frame 0
+            packet-version 11 from frame 0
+        "#]],
+    );
+}
+
+/// The packet of another version number.
+fn versioned(version: u8, mut packet: Vec<u8>) -> Vec<u8> {
+    packet[0] |= version << 5;
+    packet
+}
+
+/// A packet of version 5 and 36 bytes, then one of version 0: under which
+/// pointers it is believed.
+#[test]
+fn pointers_prove_packets_of_other_versions() {
+    let stream = [versioned(5, packet(1, 30)), packet(2, 8)].concat();
+    check(
+        0,
+        &[
+            (0, STARTS(0), &stream[..20]),
+            (1, STARTS(16), &stream[20..]),
+        ],
+        expect![[r#"
+            packet 36 of 01 from frame 0
+            packet 14 of 02 from frame 1
+        "#]],
+    );
+    // It ends with a frame; the next says that a packet begins with it.
+    check(
+        0,
+        &[
+            (0, STARTS(0), &stream[..18]),
+            (1, NONE, &stream[18..36]),
+            (2, STARTS(0), &stream[36..]),
+        ],
+        expect![[r#"
+            packet 36 of 01 from frame 0
+            packet 14 of 02 from frame 2
+        "#]],
+    );
+}
+
+#[test]
+fn packets_of_other_versions_without_proof_are_fragments() {
+    let odd = versioned(5, packet(1, 30));
+    let stream = [odd.clone(), packet(2, 8)].concat();
+    // The pointer stands elsewhere; the packet ends within its frame; the next
+    // frame goes on with it, is lost, or never comes.
+    check(
+        0,
+        &[
+            (0, STARTS(0), &stream[..20]),
+            (1, STARTS(15), &stream[20..]),
+        ],
+        expect![[r#"
+            packet-version 35 from frame 0
+            packet 7 of 07 from frame 1
+            packet-unfinished 8 from frame 1
+        "#]],
+    );
+    check(
+        0,
+        &[(0, STARTS(0), &stream)],
+        expect![[r#"
+        packet-version 50 from frame 0
     "#]],
+    );
+    check(
+        0,
+        &[(0, STARTS(0), &odd), (1, STARTS(3), &stream[33..])],
+        expect![[r#"
+            packet-version 39 from frame 0
+            packet 14 of 02 from frame 1
+        "#]],
+    );
+    check(
+        0,
+        &[(0, STARTS(0), &odd), (2, STARTS(0), &stream[36..])],
+        expect![[r#"
+            Lost 1 at frame 1: 2 for 1
+            packet-frame-lost 36 from frame 0
+            packet 14 of 02 from frame 1
+        "#]],
+    );
+    check(
+        0,
+        &[(0, STARTS(0), &odd)],
+        expect![[r#"
+        packet-version 36 from frame 0
+    "#]],
+    );
+}
+
+/// Where versions are random, 0xE0 begins a packet as well as an idle octet.
+#[test]
+fn channels_of_random_versions_have_no_idle_octets() {
+    let mut idle_like = versioned(7, packet(3, 30));
+    idle_like[0] = IDLE_OCTET;
+    let stream = [versioned(5, packet(1, 30)), idle_like, packet(2, 8)].concat();
+    check(
+        0,
+        &[
+            (0, STARTS(0), &stream[..20]),
+            (1, STARTS(16), &stream[20..50]),
+            (2, STARTS(22), &stream[50..]),
+        ],
+        expect![[r#"
+            packet 36 of 01 from frame 0
+            packet 36 of 03 from frame 1
+            packet 14 of 02 from frame 2
+        "#]],
     );
 }
 

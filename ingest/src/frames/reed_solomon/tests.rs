@@ -89,7 +89,7 @@ fn slow_checks(data: &[u8], generator: &[u8]) -> Vec<u8> {
     dividend.split_off(data.len())
 }
 
-fn block(code: Code, frame: &[u8]) -> Vec<u8> {
+pub(in crate::frames) fn block(code: Code, frame: &[u8]) -> Vec<u8> {
     let generator = slow_generator(code.strength.correctable());
     let mut block = frame.to_vec();
     block.resize(frame.len() + code.check_bytes(), 0);

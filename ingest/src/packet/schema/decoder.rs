@@ -87,7 +87,7 @@ pub fn decoder(
                 counts: schema.options.counts,
             };
             let settings = settings(own, axes.of_stream(at), &implied);
-            notices.extend(settle(stream, own, &settings, prefix)?);
+            stream.notices = settle(stream, own, &settings, prefix)?;
         }
     }
     check_tables(&parts)?;
@@ -120,20 +120,9 @@ impl SchemaDecoder {
             .map_or(Segments::Keep, |part| part.options.segments)
     }
 
-    /// What a person should know, beside what could be a clock.
+    /// What a person should know of all streams; each has notices of its own.
     pub fn notices(&self) -> &[String] {
         &self.notices
-    }
-
-    /// What could be the axis of streams that have none but the order of
-    /// arrival, a sentence each.
-    pub fn clock_advice(&self) -> Vec<String> {
-        let advice = |stream: &Stream| {
-            let name = &stream.definition.stream;
-            let clocks = stream.clocks.iter();
-            clocks.map(|clock| clock.advice(name)).collect::<Vec<_>>()
-        };
-        self.streams().flat_map(advice).collect()
     }
 
     /// Decodes the packets of a chunk, which is the same afterwards.
@@ -451,6 +440,7 @@ fn settle(
     if stream.definition.axis() != Some(PACKET_INDEX) {
         stream.clocks.clear();
     }
+    notices.extend(stream.clock_advice());
     Ok(notices)
 }
 

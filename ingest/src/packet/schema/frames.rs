@@ -21,7 +21,7 @@ use crate::frames::reed_solomon::{Basis, Code, Strength};
 use crate::frames::{FrameKind, Link};
 
 /// The keys of the table.
-pub(super) const KEYS: &[&str] = &[
+pub(crate) const KEYS: &[&str] = &[
     "preset",
     "kind",
     "frame_length",
@@ -76,7 +76,7 @@ pub fn link(section: &Section<'_>) -> Result<Link> {
 }
 
 /// The text of a link under `[frames]`.
-pub(super) fn text(link: &Link) -> String {
+pub(crate) fn text(link: &Link) -> String {
     let mut text = format!(
         "\n[frames]\nkind = {}\nframe_length = {}\n",
         quoted(spelling(&link.kind, KINDS)),

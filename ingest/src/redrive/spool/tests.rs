@@ -28,7 +28,7 @@ fn places_are_those_of_the_source() {
     let spool = Spool {
         source: "a.csv".to_owned(),
         records,
-        index,
+        index: Some(index),
     };
     let place = |offset: Option<u64>| {
         let record = RawRecord {

@@ -19,7 +19,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 /// A file of the test data, or nothing, loudly.
 #[expect(clippy::print_stdout, reason = "a test that does not run says so")]
-pub(super) fn data(path: &str) -> Option<PathBuf> {
+pub(crate) fn data(path: &str) -> Option<PathBuf> {
     match std::env::var("DOWNLAKE_TEST_DATA") {
         Ok(data) => Some(Path::new(&data).join(path)),
         Err(_) => {
@@ -32,10 +32,11 @@ pub(super) fn data(path: &str) -> Option<PathBuf> {
 /// The packets of a chunk in chunks of an odd number, so that their ends meet
 /// everywhere.
 fn in_odd_parts(chunk: &Chunk) -> impl Iterator<Item = Chunk> + '_ {
-    chunk.packets.chunks(997).map(|packets| Chunk {
-        bytes: chunk.bytes.clone(),
-        packets: packets.to_vec(),
-        ..Chunk::default()
+    chunk.packets.chunks(997).map(|packets| {
+        let mut part = Chunk::default();
+        part.bytes.clone_from(&chunk.bytes);
+        part.packets.extend_from_slice(packets);
+        part
     })
 }
 

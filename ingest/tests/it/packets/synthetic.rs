@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use arrow::array::AsArray;
 use downlake_ingest::packet::decoder::PacketDecoder;
 use downlake_ingest::packet::walk::{PacketWalker, Piece};
 use downlake_ingest::packet::{document, xtce};
@@ -408,19 +409,108 @@ fn error_control_may_follow_what_is_defined() {
 /// A packet joined from segments has the header of the first and all data.
 #[test]
 fn a_joined_packet_is_longer_than_its_header_says() {
-    let parameters = r#"parameter = [{ name = "A", type = "u32" }]"#;
-    let definition = container(parameters, r#"{ parameter = "A", at = 48 }"#);
-    let definition = document::read(&definition, "test.toml").expect("a good definition");
+    let parameters = r#"parameter = [{ name = "SIZE", type = "u32" },
+        { name = "DATA", type = "binary", bits_from = { parameter = "SIZE", slope = 8, intercept = 0 } }]"#;
+    let entries = r#"{ parameter = "SIZE", at = 48 }, { parameter = "DATA" }"#;
+    let definition = document::read(&container(parameters, entries), "test.toml");
+    let definition = definition.expect("a good definition");
     let mut decoder = PacketDecoder::new(&definition, None).expect("a good definition");
-    let mut bytes = packet(7, 0, &[0, 1]);
-    bytes.extend([2, 3]);
+    let size = 3 * 65_536u32;
+    let mut bytes = packet(7, 0, &size.to_be_bytes());
+    bytes.extend(vec![0x5a; 3 * 65_536]);
     let mut chunk = chunk_of(&[bytes]);
     let alone = decoded_whole(&mut decoder, &chunk);
-    expect!["10 bytes are not the packet of APID 7, whose header says 8"]
+    expect!["196618 bytes are not the packet of APID 7, whose header says 10"]
         .assert_eq(&alone.unclaimed[0].1.detail);
     chunk.packets[0].is_joined = true;
     let joined = decoded_whole(&mut decoder, &chunk);
-    assert_eq!(joined.rows[0].batch.num_rows(), 1);
+    let data = joined.rows[0].batch.column_by_name("data");
+    let data = data.expect("a column").as_binary::<i32>();
+    assert_eq!(data.value(0), vec![0x5a; 3 * 65_536]);
+}
+
+/// Containers with these conditions on a root, and the container of each packet.
+fn containers_of(conditions: &[&str], packets: &[Vec<u8>]) -> String {
+    let mut text = r#"packets = "tree"
+root = "all"
+parameter = [{ name = "TYPE", type = "u1" }, { name = "APID", type = "u11" }, { name = "MODE", type = "u8" }]
+[[container]]
+name = "all"
+entries = [{ parameter = "TYPE", at = 3 }, { parameter = "APID", at = 5 }, { parameter = "MODE", at = 48 }]
+"#
+    .to_owned();
+    for (at, condition) in conditions.iter().enumerate() {
+        let heir = format!("[[container]]\nname = \"c{at}\"\nbase = \"all\"\nentries = []\n");
+        text += &format!("{heir}when = {{ all = [{condition}] }}\n");
+    }
+    let definition = document::read(&text, "tree.toml").expect("a definition");
+    let mut decoder = PacketDecoder::new(&definition, None).expect("a definition");
+    let decoded = decoded_whole(&mut decoder, &chunk_of(packets));
+    let mut found = vec![String::new(); packets.len()];
+    for (at, refusal) in decoded.unclaimed {
+        found[at] = format!("{}: {}", refusal.reason, refusal.detail);
+    }
+    for rows in &decoded.rows {
+        for at in &rows.kept {
+            let stream = &decoder.streams()[rows.stream].definition.stream;
+            found[*at as usize].clone_from(stream);
+        }
+    }
+    found.join("\n")
+}
+
+/// What one packet of an APID was found to be says nothing of others where
+/// more than the APID decides, and no container hides another.
+#[test]
+fn every_condition_is_asked_of_every_packet() {
+    let apid = |apid: u16| format!(r#"{{ parameter = "APID", is = "==", value = {apid} }}"#);
+    let mode =
+        |is: &str, mode: u16| format!(r#"{{ parameter = "MODE", is = "{is}", value = {mode} }}"#);
+    let command = |is: u16| format!(r#"{{ parameter = "TYPE", is = "==", value = {is} }}"#);
+    let by_mode = [
+        apid(7),
+        format!("{}, {}", apid(8), mode("==", 1)),
+        format!("{}, {}", mode("==", 2), apid(8)),
+        mode(">", 100),
+        format!("{}, {}", apid(9), apid(8)),
+    ];
+    let by_mode: Vec<&str> = by_mode.iter().map(String::as_str).collect();
+    let packets = [
+        (7, 0),
+        (8, 1),
+        (8, 2),
+        (8, 1),
+        (8, 3),
+        (9, 5),
+        (6, 101),
+        (7, 101),
+    ];
+    let packets = packets.map(|(apid, mode)| packet(apid, 0, &[mode]));
+    expect![[r#"
+        c0
+        c1
+        c2
+        c1
+        no-definition: APID 8: no container that inherits from "all" describes this packet
+        no-definition: APID 9: no container that inherits from "all" describes this packet
+        c3
+        ambiguous: containers "c0" and "c3" both describe this packet of APID 7"#]]
+    .assert_eq(&containers_of(&by_mode, &packets));
+    let by_type = [
+        format!("{}, {}", apid(7), command(0)),
+        format!("{}, {}", apid(7), command(1)),
+    ];
+    let by_type: Vec<&str> = by_type.iter().map(String::as_str).collect();
+    let mut packets = [7, 7, 7, 7, 8].map(|apid| packet(apid, 0, &[0]));
+    packets[1][0] |= 0x10;
+    packets[2][0] |= 0x10;
+    expect![[r#"
+        c0
+        c1
+        c1
+        c0
+        no-definition: APID 8: no container that inherits from "all" describes this packet"#]]
+    .assert_eq(&containers_of(&by_type, &packets));
 }
 
 /// Idle packets are counted, whatever the definition says of them.
@@ -469,11 +559,13 @@ fn pieces(stream: &[u8]) -> String {
     let (mut text, mut next, mut index, mut packets) = (String::new(), 0, 0, 0);
     while let Some(piece) = walker.next_piece().expect("bytes") {
         match piece {
-            Piece::Packet(packet) => {
-                assert_eq!((packet.offset, packet.index), (next, index));
-                next += packet.bytes.len() as u64;
-                index += 1;
-                packets += 1;
+            Piece::Packets(some) => {
+                for packet in some {
+                    assert_eq!((packet.offset, packet.index), (next, index));
+                    next += packet.bytes.len() as u64;
+                    index += 1;
+                    packets += 1;
+                }
             }
             Piece::Hole(hole) => {
                 assert_eq!(hole.offset, next);

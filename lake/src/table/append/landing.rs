@@ -1,10 +1,13 @@
 //! The commits of a unit, and what is said of them.
 //!
-//! A unit of a stream without duplicates follows any version. Where duplicates
-//! are dropped, it follows the version that its rows were compared with; where
-//! another commit took that place, the rows are compared with what came since,
+//! Rows of a stream without duplicates follow any version. Where duplicates
+//! are dropped, they follow the version that they were compared with; where
+//! another commit took that place, they are compared with what came since,
 //! and files that hold a duplicate are written anew. The old ones are deleted:
 //! a conflict says that no commit named them.
+//!
+//! Each data commit says what it landed, the last one also what belongs to no
+//! table: with that row the unit is done.
 
 use std::sync::Arc;
 
@@ -14,16 +17,16 @@ use serde_json::{Map, Value, json};
 use tokio::runtime::Handle;
 use tracing::warn;
 
+use super::missing;
+use super::rows::{Held, Rows, TableWriter};
 use super::{
-    COMMIT_TRIES, Counts, Destination, Held, INFO_KEY, Rows, Times, UnitReport, UnitWriter,
-    note_times, overtaken, unknown,
+    COMMIT_TRIES, Counts, Destination, INFO_KEY, TableReport, Unit, UnitReport, UnitWriter, long,
+    overtaken, unknown,
 };
 use crate::log::{Commit, CommitOutcome, Snapshot};
 use crate::parquet::WrittenFile;
 use crate::table::Table;
-use crate::table::dedup::Survivors;
 use crate::table::ledger::LedgerRow;
-use crate::table::sorter::SortedWriter;
 use crate::{Error, Result};
 
 struct Landed {
@@ -31,78 +34,153 @@ struct Landed {
     by_us: bool,
 }
 
+/// A table's part of the unit, encoded.
+struct Part {
+    table: TableWriter,
+    files: Vec<WrittenFile>,
+}
+
 impl UnitWriter {
-    /// Commits refusals, rows, and the line of the ledger. Blocks.
-    pub(super) fn land(
-        mut self,
-        refused: Vec<WrittenFile>,
-        runtime: &Handle,
-    ) -> Result<UnitReport> {
-        let before = match &self.destination {
-            Destination::Table(table) => Some(Arc::clone(table)),
-            Destination::Founding(_) | Destination::Creating(_) => None,
-        };
-        let mut files = self.finished_rows(before.as_deref(), runtime)?;
-        runtime.block_on(self.lake.make())?;
-        runtime.block_on(self.land_refusals(refused))?;
-        let table = match &self.destination {
-            Destination::Table(table) => Arc::clone(table),
-            Destination::Founding(definition) => {
-                runtime.block_on(self.lake.found_table(definition))?
-            }
-            Destination::Creating(definition) => runtime
-                .block_on(self.lake.create_table(definition))
-                .inspect_err(|_| self.delete(&files, runtime))?,
-        };
-        tracing::debug!(phase = "data");
-        let landed = self.land_rows(&table, &mut files, runtime)?;
+    /// Commits refusals, gaps, rows, and the lines of the ledger. Blocks.
+    pub(super) fn land(mut self, runtime: &Handle) -> Result<UnitReport> {
+        let refused = self.refused.finish()?;
+        let missing = self.missing.finish()?;
+        let mut parts = self.encode(runtime)?;
+        runtime.block_on(self.unit.lake.make())?;
+        runtime.block_on(self.refused.land(&self.unit, refused))?;
+        runtime.block_on(missing::land(&self.unit, missing))?;
+        let mut landed = Vec::with_capacity(parts.len());
+        let last = parts.len().saturating_sub(1);
+        for (at, part) in parts.iter_mut().enumerate() {
+            let rest = (at == last).then(|| self.unit_row());
+            landed.push(part.land(&self.unit, rest, runtime)?);
+        }
         tracing::debug!(phase = "ledger");
-        runtime.block_on(self.record(&table, &landed))?;
-        Ok(self.report(&landed, &files))
+        runtime.block_on(self.record(&parts, &landed))?;
+        Ok(self.report(&parts, &landed))
     }
 
-    /// The files of all rows, or of those that the table does not have, if it
-    /// is there.
-    fn finished_rows(
-        &mut self,
-        table: Option<&Table>,
-        runtime: &Handle,
-    ) -> Result<Vec<WrittenFile>> {
-        match self.rows.take() {
-            Some(Rows::Sorting(rows)) => rows.finish(),
-            Some(Rows::Held(mut held)) => {
-                if let Some(table) = table {
-                    let base = runtime.block_on(table.log().refresh())?;
-                    self.compare(&mut held, table, &base, runtime)?;
+    /// The files of all tables, in the order of their names.
+    fn encode(&mut self, runtime: &Handle) -> Result<Vec<Part>> {
+        let mut tables = std::mem::take(&mut self.tables);
+        tables.sort_by(|a, b| a.name().cmp(b.name()));
+        let mut parts: Vec<Part> = Vec::new();
+        let mut tables = tables.into_iter();
+        while let Some(mut table) = tables.next() {
+            match table.finished_rows(&self.unit, runtime) {
+                Ok(files) => parts.push(Part { table, files }),
+                Err(error) => {
+                    for part in &parts {
+                        self.unit.delete(part.table.name(), &part.files, runtime);
+                    }
+                    for left in tables.filter_map(|table| table.abort().err()) {
+                        warn!(error = %left, "files of a failed write stay as orphans");
+                    }
+                    return Err(error);
                 }
-                let files = self.write_survivors(&mut held)?;
-                self.rows = Some(Rows::Held(held));
-                Ok(files)
             }
-            None => Err(Error::internal("a unit is committed twice")),
         }
+        Ok(parts)
+    }
+
+    /// What of the unit belongs to no table.
+    fn unit_row(&self) -> LedgerRow {
+        LedgerRow {
+            // Where there is one table, its row says what was read.
+            bytes_in: match self.is_group {
+                true => long(self.unit.spec.bytes_in),
+                false => 0,
+            },
+            bytes_undecoded: long(self.bytes_undecoded),
+            ..self.unit.ledger_row(self.unit.key(), None, self.rest)
+        }
+    }
+
+    /// Tells the ledger of a landing of ours.
+    async fn record(&self, parts: &[Part], landed: &[Landed]) -> Result<()> {
+        let (mut commits, mut rows) = (Vec::new(), Vec::new());
+        for (part, landed) in parts.iter().zip(landed).filter(|(_, landed)| landed.by_us) {
+            commits.push((part.table.name().to_owned(), landed.version));
+            rows.push(LedgerRow {
+                version: i64::try_from(landed.version).ok(),
+                ..part.ledger_row(&self.unit)
+            });
+        }
+        if rows.is_empty() && !self.is_group {
+            return Ok(());
+        }
+        rows.push(self.unit_row());
+        let lake = &self.unit.lake;
+        lake.record_landing(&commits, self.unit.next_landed, rows)
+            .await
+    }
+
+    fn report(&self, parts: &[Part], landed: &[Landed]) -> UnitReport {
+        let ours = || parts.iter().zip(landed).filter(|(_, landed)| landed.by_us);
+        let already = !parts.is_empty() && ours().next().is_none();
+        let rest = if already {
+            Counts::default()
+        } else {
+            self.rest
+        };
+        let counts = ours().fold(rest, |sum, (part, _)| sum.and(part.table.counts));
+        UnitReport {
+            ingest_id: self.unit.ingest_id,
+            already,
+            rows_in: counts.rows_in(),
+            rows_committed: counts.committed,
+            rows_quarantined: counts.quarantined,
+            rows_duplicate: counts.duplicate,
+            key_conflicts: counts.key_conflicts,
+            rows_skipped: counts.skipped,
+            bytes_undecoded: if already { 0 } else { self.bytes_undecoded },
+            tables: parts
+                .iter()
+                .zip(landed)
+                .map(|(part, landed)| part.report(landed))
+                .collect(),
+        }
+    }
+}
+
+impl Part {
+    fn land(&mut self, unit: &Unit, rest: Option<LedgerRow>, runtime: &Handle) -> Result<Landed> {
+        let table = match &self.table.destination {
+            Destination::Table(table) => Arc::clone(table),
+            Destination::Founding(definition) => {
+                runtime.block_on(unit.lake.found_table(definition))?
+            }
+            Destination::Creating(definition) => runtime
+                .block_on(unit.lake.create_table(definition))
+                .inspect_err(|_| unit.delete(self.table.name(), &self.files, runtime))?,
+        };
+        tracing::debug!(phase = "data");
+        self.land_rows(unit, &table, rest.as_ref(), runtime)
     }
 
     /// Commits with the unit's transaction, or finds it there.
     fn land_rows(
         &mut self,
+        unit: &Unit,
         table: &Table,
-        files: &mut Vec<WrittenFile>,
+        rest: Option<&LedgerRow>,
         runtime: &Handle,
     ) -> Result<Landed> {
         let mut base = table.snapshot();
         for _ in 0..COMMIT_TRIES {
-            if base.transactions.get(&self.key.transaction()) == Some(self.next_landed) {
-                if let Some(Rows::Held(_)) = self.rows {
-                    self.delete(files, runtime);
+            let state = self.table.key.state_in(&base.transactions);
+            if state.reaches(unit.next_landed) {
+                if let Some(Rows::Held(_)) = self.table.rows {
+                    unit.delete(table.name(), &self.files, runtime);
                 }
                 return Ok(Landed {
                     version: base.version,
                     by_us: false,
                 });
             }
-            self.catch_up(table, &base, files, runtime)?;
-            let commit = self.data_commit(files, &base)?;
+            self.table
+                .catch_up(unit, table, &base, &mut self.files, runtime)?;
+            let commit = self.commit(unit, &base, rest)?;
             match runtime.block_on(table.log().commit(&base, &commit))? {
                 CommitOutcome::Committed(after) => {
                     return Ok(Landed {
@@ -117,9 +195,88 @@ impl UnitWriter {
         Err(overtaken(table.name()))
     }
 
+    fn commit(&self, unit: &Unit, base: &Snapshot, rest: Option<&LedgerRow>) -> Result<Commit> {
+        let files = self.files.iter();
+        let adds: Vec<_> = files.map(|file| unit.new_file(file, &[])).collect();
+        let table = &self.table;
+        Ok(Commit {
+            operation: unit.spec.operation.to_owned(),
+            blind: !adds.is_empty() && !matches!(table.rows, Some(Rows::Held(_))),
+            adds,
+            data_change: true,
+            transactions: vec![(table.key.transaction(), unit.next_landed)],
+            new_columns: missing_columns(table.name(), base, &table.schema)?,
+            info: self.landing_info(unit, rest)?,
+            ..Commit::default()
+        })
+    }
+
+    fn landing_info(&self, unit: &Unit, rest: Option<&LedgerRow>) -> Result<Map<String, Value>> {
+        let mut rows = vec![to_json(&self.ledger_row(unit))?];
+        rows.extend(rest.map(to_json).transpose()?);
+        let mut landing = json!({
+            "definition": self.table.definition.as_ref().map(|d| d.number),
+            "landing": unit.next_landed,
+            "rows": rows,
+        });
+        if let Some(Rows::Held(_)) = self.table.rows {
+            landing["key_conflicts"] = self.table.counts.key_conflicts.into();
+        }
+        Ok(Map::from_iter([(INFO_KEY.to_owned(), landing)]))
+    }
+
+    fn ledger_row(&self, unit: &Unit) -> LedgerRow {
+        let table = &self.table;
+        LedgerRow {
+            bytes_in: long(table.bytes_in),
+            min_time: table.times.map(|t| t.0),
+            max_time: table.times.map(|t| t.1),
+            ..unit.ledger_row(table.key, Some(table.name()), table.counts)
+        }
+    }
+
+    fn report(&self, landed: &Landed) -> TableReport {
+        let files = match landed.by_us {
+            true => self.files.as_slice(),
+            false => &[],
+        };
+        TableReport {
+            table: self.table.name().to_owned(),
+            version: landed.version,
+            rows_committed: match landed.by_us {
+                true => self.table.counts.committed,
+                false => 0,
+            },
+            files: files.len() as u64,
+            bytes_out: files.iter().map(|file| file.size).sum(),
+        }
+    }
+}
+
+impl TableWriter {
+    /// The files of all rows, or of those that the table does not have, if it
+    /// is there.
+    fn finished_rows(&mut self, unit: &Unit, runtime: &Handle) -> Result<Vec<WrittenFile>> {
+        match self.rows.take() {
+            Some(Rows::Sorting(rows)) => rows.finish(),
+            Some(Rows::Held(mut held)) => {
+                if let (Destination::Table(table), false) = (&self.destination, self.is_there) {
+                    let table = Arc::clone(table);
+                    let base = runtime.block_on(table.log().refresh())?;
+                    compare(unit, &mut held, &table, &base, runtime)?;
+                }
+                let files = self.write_survivors(&mut held)?;
+                self.rows = Some(Rows::Held(held));
+                Ok(files)
+            }
+            None => Err(Error::internal("a unit is committed twice")),
+        }
+    }
+
     /// Drops from files that nobody has seen what the table has by now.
     fn catch_up(
         &mut self,
+        unit: &Unit,
         table: &Table,
         base: &Snapshot,
         files: &mut Vec<WrittenFile>,
@@ -127,9 +284,9 @@ impl UnitWriter {
     ) -> Result<()> {
         match self.rows.take() {
             Some(Rows::Held(mut held)) => {
-                if self.compare(&mut held, table, base, runtime)? {
+                if compare(unit, &mut held, table, base, runtime)? {
                     let fewer = self.write_survivors(&mut held)?;
-                    self.delete(&std::mem::replace(files, fewer), runtime);
+                    unit.delete(table.name(), &std::mem::replace(files, fewer), runtime);
                 }
                 self.rows = Some(Rows::Held(held));
                 Ok(())
@@ -140,124 +297,30 @@ impl UnitWriter {
             }
         }
     }
+}
 
-    fn compare(
-        &self,
-        held: &mut Held,
-        table: &Table,
-        base: &Snapshot,
-        runtime: &Handle,
-    ) -> Result<bool> {
-        tracing::debug!(phase = "compare");
-        runtime.block_on(held.dedup.check(&self.lake, table, base))
-    }
+fn compare(
+    unit: &Unit,
+    held: &mut Held,
+    table: &Table,
+    base: &Snapshot,
+    runtime: &Handle,
+) -> Result<bool> {
+    tracing::debug!(phase = "compare");
+    runtime.block_on(held.dedup.check(&unit.lake, table, base))
+}
 
-    /// Writes the rows that stay and counts them.
-    fn write_survivors(&mut self, held: &mut Held) -> Result<Vec<WrittenFile>> {
-        let mut writer = SortedWriter::new(held.sorter.clone())?;
-        let mut times: Times = None;
-        let survivors = held.dedup.survivors(|batch| {
-            note_times(&mut times, batch);
-            writer.push(batch)
-        });
-        let survivors = match survivors {
-            Ok(survivors) => survivors,
-            Err(error) => {
-                if let Err(left) = writer.abort() {
-                    warn!(error = %left, "files of a failed write stay as orphans");
-                }
-                return Err(error);
-            }
-        };
-        let files = writer.finish()?;
-        self.times = times;
-        self.counts = self.counts.with(survivors);
-        Ok(files)
-    }
-
+impl Unit {
     /// Deletes files that no commit names.
-    fn delete(&self, files: &[WrittenFile], runtime: &Handle) {
+    fn delete(&self, table: &str, files: &[WrittenFile], runtime: &Handle) {
         for file in files {
             let deleted = self
                 .lake
-                .location(self.destination.name(), &file.path)
+                .location(table, &file.path)
                 .and_then(|place| Ok(runtime.block_on(self.lake.objects().delete(&place))?));
             if let Err(error) = deleted {
                 warn!(file = file.path, %error, "a file that lost a race stays as an orphan");
             }
-        }
-    }
-
-    fn data_commit(&self, files: &[WrittenFile], base: &Snapshot) -> Result<Commit> {
-        let adds: Vec<_> = files.iter().map(|file| self.new_file(file, &[])).collect();
-        Ok(Commit {
-            operation: self.spec.operation.to_owned(),
-            blind: !adds.is_empty() && !matches!(self.rows, Some(Rows::Held(_))),
-            adds,
-            data_change: true,
-            transactions: vec![(self.key.transaction(), self.next_landed)],
-            new_columns: missing_columns(self.destination.name(), base, &self.schema)?,
-            info: self.landing_info()?,
-            ..Commit::default()
-        })
-    }
-
-    fn landing_info(&self) -> Result<Map<String, Value>> {
-        let mut landing = json!({
-            "definition": self.definition.as_ref().map(|d| d.number),
-            "landing": self.next_landed,
-            "rows": [to_json(&self.ledger_row())?, to_json(&self.unit_row())?],
-        });
-        if let Some(Rows::Held(_)) = self.rows {
-            landing["key_conflicts"] = self.counts.key_conflicts.into();
-        }
-        Ok(Map::from_iter([(INFO_KEY.to_owned(), landing)]))
-    }
-
-    /// Tells the ledger of a landing of ours.
-    async fn record(&self, table: &Table, landed: &Landed) -> Result<()> {
-        if !landed.by_us {
-            return Ok(());
-        }
-        let version = i64::try_from(landed.version).ok();
-        let row = LedgerRow {
-            version,
-            ..self.ledger_row()
-        };
-        let rows = vec![row, self.unit_row()];
-        self.lake
-            .record_landing(table, landed.version, self.next_landed, rows)
-            .await
-    }
-
-    fn report(&self, landed: &Landed, files: &[WrittenFile]) -> UnitReport {
-        let (counts, files) = match landed.by_us {
-            true => (self.counts, files),
-            false => (Counts::default(), [].as_slice()),
-        };
-        UnitReport {
-            ingest_id: self.ingest_id,
-            already: !landed.by_us,
-            version: landed.version,
-            rows_in: counts.rows_in(),
-            rows_committed: counts.committed,
-            rows_quarantined: counts.quarantined,
-            rows_duplicate: counts.duplicate,
-            key_conflicts: counts.key_conflicts,
-            rows_skipped: counts.skipped,
-            files: files.len() as u64,
-            bytes_out: files.iter().map(|file| file.size).sum(),
-        }
-    }
-}
-
-impl Counts {
-    fn with(self, survivors: Survivors) -> Counts {
-        Counts {
-            committed: survivors.rows,
-            duplicate: survivors.duplicates,
-            key_conflicts: survivors.key_conflicts,
-            ..self
         }
     }
 }

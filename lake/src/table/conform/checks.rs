@@ -69,6 +69,10 @@ fn check_range(column: &Column) -> Result<()> {
 }
 
 impl Check {
+    pub(super) fn forget_labels(&mut self) {
+        self.labelled.clear();
+    }
+
     pub(super) fn run(&self, batch: &RecordBatch, refusals: &mut Refusals) -> Result<()> {
         let values = batch.column(self.place);
         if self.required {

@@ -221,6 +221,22 @@ fn rules_of_columns_refuse_rows() {
 }
 
 #[test]
+fn a_number_without_a_label_may_have_none() {
+    let mut mode = column("mode", ColumnType::U8);
+    mode.enumeration = vec![(0, String::from("off"))];
+    let definition = stream(vec![mode]);
+    let conform = Conform::new(&definition, &unit()).unwrap();
+    let rows = batch(&definition, vec![array(Int64Array::from(vec![0, 2]))]);
+    let conformed = conform.keeping_unlabelled().apply(&rows).unwrap();
+    assert!(conformed.refused.is_empty());
+    expect![[r#"
+        mode=off mode__raw=0 _received_at=NULL 
+        mode=NULL mode__raw=2 _received_at=NULL 
+    "#]]
+    .assert_eq(&table(&conformed.batch));
+}
+
+#[test]
 fn bounds_are_exact_for_whole_numbers_and_kind_to_singles() {
     let ranged = |name: &str, kind, range| {
         let mut column = column(name, kind);

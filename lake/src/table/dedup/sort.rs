@@ -35,6 +35,11 @@ pub(super) trait Record: Copy + Ord {
     fn decode(bytes: &[u8]) -> Self;
 }
 
+/// A vector that grows is there twice for a moment.
+fn buffered_max<R>(memory_bytes: usize) -> usize {
+    (memory_bytes / size_of::<R>() / 2).max(RECORDS_MIN)
+}
+
 /// Records in any order in, sorted records out.
 pub(super) struct RecordSort<R> {
     scratch: Scratch,
@@ -53,15 +58,23 @@ struct Run {
 
 impl<R: Record> RecordSort<R> {
     pub(super) fn new(memory_bytes: usize, scratch: Scratch) -> RecordSort<R> {
-        // A vector that grows is there twice for a moment.
-        let buffered_max = memory_bytes / size_of::<R>() / 2;
         RecordSort {
             scratch,
             buffer: Vec::new(),
-            buffered_max: buffered_max.max(RECORDS_MIN),
+            buffered_max: buffered_max::<R>(memory_bytes),
             runs: Vec::new(),
             len: 0,
         }
+    }
+
+    /// Changes the memory; records beyond it are spilled.
+    pub(super) fn set_memory(&mut self, memory_bytes: usize) -> Result<()> {
+        self.buffered_max = buffered_max::<R>(memory_bytes);
+        if self.buffer.len() >= self.buffered_max {
+            self.spill()?;
+            self.buffer.shrink_to_fit();
+        }
+        Ok(())
     }
 
     /// Records taken so far.
@@ -70,7 +83,7 @@ impl<R: Record> RecordSort<R> {
     }
 
     pub(super) fn push(&mut self, record: R) -> Result<()> {
-        if self.buffer.len() == self.buffered_max {
+        if self.buffer.len() >= self.buffered_max {
             self.spill()?;
         }
         self.buffer.push(record);

@@ -48,6 +48,15 @@ impl Spool {
         }
     }
 
+    /// Changes the memory; rows beyond it go to disk.
+    pub(super) fn set_memory(&mut self, memory_bytes: usize) -> Result<()> {
+        self.memory_bytes = memory_bytes;
+        match self.state {
+            State::Memory { bytes, .. } if bytes > memory_bytes => self.spill(),
+            _ => Ok(()),
+        }
+    }
+
     /// Takes rows; not after they were read.
     pub(super) fn push(&mut self, batch: &RecordBatch) -> Result<()> {
         match &mut self.state {

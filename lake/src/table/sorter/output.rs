@@ -49,6 +49,11 @@ struct PartitionValue {
 }
 
 impl Output {
+    /// Files that are begun from now on are as this says.
+    pub(super) fn set_spec(&mut self, spec: Arc<SorterSpec>) {
+        self.spec = spec;
+    }
+
     pub(super) fn new(spec: Arc<SorterSpec>, partition_places: Vec<usize>) -> Result<Output> {
         let data_places: Vec<usize> = (0..spec.schema.fields().len())
             .filter(|place| !partition_places.contains(place))

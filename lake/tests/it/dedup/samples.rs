@@ -176,7 +176,7 @@ impl<'a> Landing<'a> {
             return Ok(None);
         };
         for rows in self.rows.chunks(500) {
-            writer.write(&batch(&writer, rows))?;
+            writer.write(0, &batch(&writer, rows))?;
         }
         Ok(Some(writer))
     }
@@ -190,7 +190,7 @@ impl<'a> Landing<'a> {
 }
 
 fn batch(writer: &UnitWriter, rows: &[Sample]) -> RecordBatch {
-    let schema = Arc::clone(writer.schema());
+    let schema = Arc::clone(writer.schema(0));
     let columns = schema.fields().iter();
     let columns = columns.map(|field| column(writer, rows, field)).collect();
     RecordBatch::try_new(schema, columns).unwrap()
@@ -242,6 +242,6 @@ pub(crate) fn said(report: &UnitReport) -> String {
         report.rows_committed,
         report.rows_duplicate,
         report.key_conflicts,
-        report.files
+        report.files()
     )
 }

@@ -93,21 +93,21 @@ pub(crate) fn filled(mut writer: UnitWriter, unit: &Unit) -> Result<UnitWriter> 
 
 fn fill(writer: &mut UnitWriter, unit: &Unit) -> Result<()> {
     writer.set_format("{}".to_owned());
-    writer.skip(unit.skipped);
+    writer.skip(Some(0), unit.skipped);
     let half = unit.rows / 2;
     for rows in [half..unit.rows, 0..half] {
         if !rows.is_empty() {
-            writer.write(&batch(writer, unit, &rows.collect::<Vec<_>>()))?;
+            writer.write(0, &batch(writer, unit, &rows.collect::<Vec<_>>()))?;
         }
     }
     for refusal in unit.refusals() {
-        writer.refuse(&refusal)?;
+        writer.refuse(Some(0), &refusal)?;
     }
     Ok(())
 }
 
 fn batch(writer: &UnitWriter, unit: &Unit, rows: &[i64]) -> RecordBatch {
-    let schema = Arc::clone(writer.schema());
+    let schema = Arc::clone(writer.schema(0));
     let columns = schema.fields().iter();
     let columns = columns
         .map(|field| column(writer, unit, rows, field))
