@@ -10,7 +10,7 @@ use downlake_query::output::{Format, OutputOptions};
 use downlake_query::{Cancel, Outcome, parse};
 
 use super::interrupt::Interrupt;
-use super::{output, sql, table};
+use super::{ingest, output, sql, table};
 use crate::args::{QuarantineCommand, QuarantineFilter, RedriveArgs};
 use crate::definitions::{self, Given};
 use crate::progress::Bar;

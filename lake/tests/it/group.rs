@@ -181,17 +181,76 @@ fn is_mended(site: &Site, units: &[&Group], fault: Fault, at: usize, account: &s
 
 #[test]
 fn a_group_lands_once_in_tables_that_it_makes() {
-    check(&[&second()], &expect![[]]);
+    check(
+        &[&second()],
+        &expect![[r#"
+            alpha: A3=0.5, A4=1.5, A5=1.5
+              unit-2 landed at [1]
+            beta: A3=0.5, A9=1.5, A9=1.5
+              unit-2 landed at [1]
+            gamma: A2=7.5, A3=0.5, A4=1.5
+              unit-2 landed at [1]
+            _quarantine: A - none/0, A - none/1, A beta beta/0, A gamma gamma/0, A gamma gamma/1
+            _gaps: A gamma 0, A gamma 10, A gamma 20
+            unit-2 - v-: 7 = 0 + 2 refused + 0 duplicate + 5 skipped; 17 of 1000 bytes undecoded
+            unit-2 alpha v1: 7 = 3 + 0 refused + 1 duplicate + 3 skipped; 0 of 0 bytes undecoded
+            unit-2 beta v1: 4 = 3 + 1 refused + 0 duplicate + 0 skipped; 0 of 0 bytes undecoded
+            unit-2 gamma v1: 5 = 3 + 2 refused + 0 duplicate + 0 skipped; 0 of 0 bytes undecoded
+        "#]],
+    );
 }
 
 #[test]
 fn a_group_lands_once_in_tables_that_are_there() {
-    check(&[&first(), &second()], &expect![[]]);
+    check(
+        &[&first(), &second()],
+        &expect![[r#"
+            alpha: A1=0.5, A2=0.5, A3=0.5, B4=1.5, B5=1.5
+              unit-1 landed at [1]
+              unit-2 landed at [2]
+            beta: A1=0.5, A2=0.5, A3=0.5, B3=0.5, B9=1.5, B9=1.5
+              unit-1 landed at [1]
+              unit-2 landed at [2]
+            gamma: A1=0.5, A2=0.5, A3=0.5, B2=7.5, B4=1.5
+              unit-1 landed at [1]
+              unit-2 landed at [2]
+            _quarantine: B - none/0, B - none/1, B beta beta/0, B gamma gamma/0, B gamma gamma/1
+            _gaps: B gamma 0, B gamma 10, B gamma 20
+            unit-1 - v-: 0 = 0 + 0 refused + 0 duplicate + 0 skipped; 0 of 1000 bytes undecoded
+            unit-1 alpha v1: 3 = 3 + 0 refused + 0 duplicate + 0 skipped; 0 of 0 bytes undecoded
+            unit-1 beta v1: 3 = 3 + 0 refused + 0 duplicate + 0 skipped; 0 of 0 bytes undecoded
+            unit-1 gamma v1: 3 = 3 + 0 refused + 0 duplicate + 0 skipped; 0 of 0 bytes undecoded
+            unit-2 - v-: 7 = 0 + 2 refused + 0 duplicate + 5 skipped; 17 of 1000 bytes undecoded
+            unit-2 alpha v2: 7 = 2 + 0 refused + 2 duplicate + 3 skipped; 0 of 0 bytes undecoded
+            unit-2 beta v2: 4 = 3 + 1 refused + 0 duplicate + 0 skipped; 0 of 0 bytes undecoded
+            unit-2 gamma v2: 5 = 2 + 2 refused + 1 duplicate + 0 skipped; 0 of 0 bytes undecoded
+        "#]],
+    );
 }
 
 #[test]
 fn a_group_without_rows_lands_in_the_ledger() {
-    check(&[&first(), &hopeless()], &expect![[]]);
+    check(
+        &[&first(), &hopeless()],
+        &expect![[r#"
+            alpha: A1=0.5, A2=0.5, A3=0.5
+              unit-1 landed at [1]
+              unit-2 landed at []
+            beta: A1=0.5, A2=0.5, A3=0.5
+              unit-1 landed at [1]
+              unit-2 landed at []
+            gamma: A1=0.5, A2=0.5, A3=0.5
+              unit-1 landed at [1]
+              unit-2 landed at []
+            _quarantine: B - none/0, B - none/1, B - none/2
+            _gaps: B - 0
+            unit-1 - v-: 0 = 0 + 0 refused + 0 duplicate + 0 skipped; 0 of 1000 bytes undecoded
+            unit-1 alpha v1: 3 = 3 + 0 refused + 0 duplicate + 0 skipped; 0 of 0 bytes undecoded
+            unit-1 beta v1: 3 = 3 + 0 refused + 0 duplicate + 0 skipped; 0 of 0 bytes undecoded
+            unit-1 gamma v1: 3 = 3 + 0 refused + 0 duplicate + 0 skipped; 0 of 0 bytes undecoded
+            unit-2 - v-: 5 = 0 + 3 refused + 0 duplicate + 2 skipped; 900 of 1000 bytes undecoded
+        "#]],
+    );
 }
 
 #[test]
