@@ -448,12 +448,14 @@ fn what_a_schema_says_of_its_streams() {
           apid seq_flags seq_count _packet_index _byte_offset day msec volts volts__raw time_2
         bare: axis "_packet_index", partition [], sort ["_packet_index"], dedup ["apid", "seq_count"]
           apid seq_flags seq_count _packet_index _byte_offset volts volts__raw
+        notice: column "TIME" is named "time_2": "time" is a column that the lake adds
 
         # for one
         c: axis "time", partition [], sort ["time", "seq_count"], dedup ["apid", "seq_count", "time"]
           apid seq_flags seq_count _packet_index _byte_offset day msec volts volts__raw time_2
         bare: axis "_packet_index", partition [], sort ["_packet_index"], dedup ["apid", "seq_count"]
           apid seq_flags seq_count _packet_index _byte_offset volts volts__raw
+        notice: column "TIME" is named "time_2": "time" is a column that the lake adds
 
         # one beside all
         clocked: axis "msec", partition [], sort ["msec"], dedup ["apid", "seq_count", "msec"]
@@ -466,6 +468,7 @@ fn what_a_schema_says_of_its_streams() {
           apid seq_flags seq_count _packet_index _byte_offset day msec volts volts__raw time_2
         bare: axis "_packet_index", partition [], sort ["_packet_index"], dedup ["apid", "seq_count"]
           apid seq_flags seq_count _packet_index _byte_offset volts volts__raw
+        notice: column "TIME" is named "time_2": "time" is a column that the lake adds
 
         # no such column
         NotFound: m/d.toml:27: [time]: time names "MSECS", which is no column of the stream, did you mean "MSEC"
