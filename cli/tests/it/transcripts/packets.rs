@@ -150,20 +150,32 @@ fn every_refusal_of_a_packet_definition_is_told() {
         &program,
         &["schema", "check", "broken.xml"],
         2,
-        &expect![[r#""#]],
+        &expect![[r#"
+            $ downlake schema check broken.xml
+            ! downlake: broken.xml:1: the document ends too early
+            exit 2
+        "#]],
     );
     check(
         &program,
         &["schema", "import", "old.xml"],
         2,
-        &expect![[r#""#]],
+        &expect![[r#"
+            $ downlake schema import old.xml
+            ! downlake: old.xml:9: FloatDataEncoding has encoding="MILSTD_1750A": not implemented
+            exit 2
+        "#]],
     );
     program.write("stream.toml", "stream = \"s\"\n");
     check(
         &program,
         &["schema", "import", "stream.toml"],
         2,
-        &expect![[r#""#]],
+        &expect![[r#"
+            $ downlake schema import stream.toml
+            ! downlake: stream.toml defines a stream; a packet definition (XTCE, ccsdspy CSV or TOML) is needed here
+            exit 2
+        "#]],
     );
 }
 
