@@ -3,7 +3,8 @@
     run.py --binary DOWNLAKE --data DATA_DIR
 
 Real inputs land and count as DuckDB counts them; other engines read the lake
-that came of it, and write to it; tables of theirs are read or refused.
+that came of it, and write to it; tables of theirs are read or refused. Packets
+have the values that other decoders wrote down.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from check_open import check_lake
 from checks import Report
 from make_foreign import make_all
 from oracle import check_oracle
+from packets import check_packets
 
 
 def main():
@@ -28,6 +30,7 @@ def main():
         lake, foreign = Path(scratch) / "lake", Path(scratch) / "foreign"
         check_oracle(report, lake, arguments.binary, arguments.data)
         check_lake(report, lake, arguments.binary)
+        check_packets(report, Path(scratch), arguments.binary, arguments.data)
         foreign.mkdir()
         if report.check("foreign: tables are made", make_all, foreign):
             check_foreign(report, foreign, arguments.binary)
