@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use downlake_ingest::job::infer_definition;
+use downlake_lake::Error;
 use downlake_lake::schema::embedded;
 use serde_json::json;
 
@@ -98,8 +99,10 @@ fn import(args: &ImportArgs) -> anyhow::Result<()> {
     let Some(path) = &args.output else {
         return output::text(packets.text.trim_end());
     };
-    let mut file = std::fs::File::create_new(path)
-        .with_context(|| format!("cannot create {}", path.display()))?;
+    let mut file = std::fs::File::create_new(path).map_err(|error| {
+        let message = format!("cannot create {}: {error}", path.display());
+        Error::invalid(message).with_source(error)
+    })?;
     file.write_all(packets.text.as_bytes())
         .with_context(|| format!("cannot write {}", path.display()))
 }

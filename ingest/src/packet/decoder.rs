@@ -1,11 +1,11 @@
 //! Packets to the rows of their streams.
 //!
 //! Promises: of the packets of a chunk, each is a row of exactly one stream,
-//! or refused with a reason, or idle and counted. Refuses packets that no container more specific
-//! than the root describes (`no-definition`), that two describe
-//! (`ambiguous`), and that are longer or shorter than their container
-//! (`packet-length`); longer ones are kept and reported where that is asked
-//! for ([`PacketDecoder::with_longer_packets`]).
+//! or refused with a reason, or idle and counted. Refuses packets that no
+//! container more specific than the root describes (`no-definition`), that two
+//! describe (`ambiguous`), and that are longer or shorter than their container
+//! (`packet-length`); longer ones are kept and reported where that is asked for
+//! ([`PacketDecoder::with_longer_packets`]).
 
 mod tree;
 
@@ -197,35 +197,34 @@ impl PacketDecoder {
     /// Decodes packets of one stream.
     fn decode(&self, stream: usize, chunk: &Chunk, members: &[u32]) -> Result<StreamRows> {
         let Layout { plan, kernels } = &self.layouts[stream];
-        let mut rows = StreamRows {
-            stream,
-            batch: RecordBatch::new_empty(kernels.schema()),
-            kept: Vec::with_capacity(members.len()),
-            undecoded: Vec::new(),
-            refused: Vec::new(),
-        };
+        let (mut kept, mut found) = (Vec::with_capacity(members.len()), Vec::new());
+        let (mut undecoded, mut refused) = (Vec::new(), Vec::new());
         let mut slots = vec![Found::ABSENT; plan.slots];
-        let mut found = Vec::new();
         for &at in members {
             let packet = chunk.packet(&chunk.packets[at as usize]);
             match locate(plan, packet.bytes, self.longer, &mut slots) {
                 Ok(rest) => {
-                    rows.kept.push(at);
+                    kept.push(at);
                     found.extend_from_slice(&slots);
                     if rest > 0 {
-                        rows.undecoded.push((at, rest));
+                        undecoded.push((at, rest));
                     }
                 }
-                Err(refusal) => rows.refused.push((at, refusal)),
+                Err(refusal) => refused.push((at, refusal)),
             }
         }
         let located = Located {
             chunk,
-            rows: &rows.kept,
+            rows: &kept,
             found: &found,
         };
-        rows.batch = kernels.decode(plan, &located)?;
-        Ok(rows)
+        Ok(StreamRows {
+            stream,
+            batch: kernels.decode(plan, &located)?,
+            kept,
+            undecoded,
+            refused,
+        })
     }
 
     fn check_streams(&self, definition: &str) -> Result<()> {

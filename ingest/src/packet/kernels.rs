@@ -105,11 +105,6 @@ impl Kernels {
         })
     }
 
-    /// The schema of the batches.
-    pub fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
-    }
-
     /// The rows of packets that were located by the same plan.
     ///
     /// # Errors
@@ -138,7 +133,7 @@ impl Kernels {
         }
         let arrays = sinks.into_iter().map(Sink::finish);
         let arrays = arrays.collect::<Result<Vec<_>>>()?;
-        RecordBatch::try_new(self.schema(), arrays).map_err(Error::from)
+        RecordBatch::try_new(Arc::clone(&self.schema), arrays).map_err(Error::from)
     }
 }
 

@@ -2,7 +2,7 @@
 //! about its streams beside the bits.
 //!
 //! The content tells the form: an XTCE document, a ccsdspy CSV, our own TOML
-//! ([`document`](super::document)), or a TOML that points to one of them and
+//! ([`document`]), or a TOML that points to one of them and
 //! adds to it:
 //!
 //! ```toml

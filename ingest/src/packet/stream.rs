@@ -81,9 +81,10 @@ pub struct Stream {
     pub container: String,
     /// Where that is defined.
     pub place: Place,
-    /// What a person should know: parameters that stand there again.
+    /// What a person should know: parameters that stand there again, and what
+    /// a schema adds.
     pub notices: Vec<String>,
-    /// What looks like a clock, and could be the axis.
+    /// What looks like a clock, and could be the axis; none where there is one.
     pub clocks: Vec<ClockHint>,
 }
 
@@ -114,7 +115,7 @@ impl ClockHint {
     }
 
     /// A sentence for people.
-    pub fn advice(&self, stream: &str) -> String {
+    fn advice(&self, stream: &str) -> String {
         format!(
             "{} of stream {stream:?} may be its clock: if so, say it with {}",
             self.parameters.join(", "),
@@ -153,6 +154,12 @@ impl Stream {
             definition,
             fillings,
         })
+    }
+
+    /// A sentence for each clock that could be the axis.
+    pub(super) fn clock_advice(&self) -> impl Iterator<Item = String> + '_ {
+        let clocks = self.clocks.iter();
+        clocks.map(|clock| clock.advice(&self.definition.stream))
     }
 
     /// The batches that packets of this stream become.

@@ -564,7 +564,7 @@ fn chunks_hold_what_the_receiver_reports() {
             check_chunks(&link, &bytes);
         }
     }
-    let noise: Vec<u8> = (0..12 << 20).map(|_| random.below(256) as u8).collect();
+    let noise: Vec<u8> = (0..12 << 20).map(|_| random.byte()).collect();
     for (link, _) in valid_streams() {
         check_chunks(&link, &noise);
     }

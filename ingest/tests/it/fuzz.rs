@@ -42,6 +42,10 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
+    pub(crate) fn byte(&mut self) -> u8 {
+        self.next().to_le_bytes()[0]
+    }
+
     pub(crate) fn below(&mut self, bound: usize) -> usize {
         usize::try_from(self.next() % bound.max(1) as u64).unwrap()
     }
@@ -151,7 +155,7 @@ fn break_once(bytes: &mut Vec<u8>, random: &mut Random) {
     let length = random.below(32).min(bytes.len() - at);
     match random.below(8) {
         0 | 1 => bytes[at] ^= 1 << random.below(8),
-        2 => bytes[at] = random.next().to_le_bytes()[0],
+        2 => bytes[at] = random.byte(),
         3 => bytes.truncate(at),
         4 => drop(bytes.drain(at..at + length)),
         5 => {

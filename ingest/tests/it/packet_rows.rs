@@ -104,6 +104,9 @@ fn files_are_known_by_their_content() {
     .assert_eq(known.get("ccsds").map_or("", String::as_str));
 }
 
+/// Spacecraft and virtual channel, of packets that came in frames.
+type Channel = (Option<i32>, Option<i16>);
+
 /// The rows of a file, and what else it held.
 #[derive(Default)]
 struct Rows {
@@ -111,7 +114,7 @@ struct Rows {
     skipped: u64,
     raw: Vec<u8>,
     /// Packets and their bytes by spacecraft and virtual channel.
-    channels: BTreeMap<(Option<i32>, Option<i16>), (u64, Vec<u8>)>,
+    channels: BTreeMap<Channel, (u64, Vec<u8>)>,
     refused: BTreeMap<&'static str, u64>,
     /// Frames and packets that `_gaps` says are missing.
     missing: u64,

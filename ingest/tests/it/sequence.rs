@@ -46,10 +46,10 @@ fn steps(file: &str) -> Option<String> {
             gap.after_index,
             gap.byte_offset
         )
-        .expect("text takes all");
+        .expect("a line");
     }
     for notice in found.notices {
-        writeln!(text, "{notice}").expect("text takes all");
+        writeln!(text, "{notice}").expect("a line");
     }
     Some(text)
 }
@@ -141,7 +141,7 @@ fn joined(file: &str, apid: u16, rule: SegmentRule) -> Option<String> {
             assert_eq!((header.apid, header.sequence_flags), (apid, 1));
             let data = &bytes[HEADER_BYTES..];
             let (index, digest) = (entry.index, md5(data));
-            writeln!(text, "#{index}, {} bytes, {digest}", data.len()).expect("text takes all");
+            writeln!(text, "#{index}, {} bytes, {digest}", data.len()).expect("a line");
         }
     };
     chunks(file, |chunk| {
@@ -151,7 +151,7 @@ fn joined(file: &str, apid: u16, rule: SegmentRule) -> Option<String> {
     let mut rest = Chunk::default();
     joiner.finish(&mut rest);
     take(&rest);
-    writeln!(text, "{passed} passed, {refused} refused").expect("text takes all");
+    writeln!(text, "{passed} passed, {refused} refused").expect("a line");
     Some(text)
 }
 

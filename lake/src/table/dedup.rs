@@ -8,7 +8,8 @@
 //!
 //! Promises: of equal rows of a unit the first to arrive stays, and none does
 //! that the table had; a row whose key the unit or the table had with other
-//! values stays and is flagged. Every row is one or the other. A verdict holds
+//! values stays and is flagged, unless each unit is a run of its own. Every row
+//! is one or the other. A verdict holds
 //! for the snapshot that was checked: whoever commits must land at the version
 //! after it, or check again, which reads only what is new as long as no
 //! checked file went away.
@@ -203,7 +204,14 @@ impl Dedup {
         let verdicts = &mut self.verdicts;
         verdicts.clear();
         let marks = merged(self.ours.sorted()?, self.stored.sorted()?);
-        judge(marks, |verdict| verdicts.push(verdict))?;
+        // Counts that wrap share keys as a rule where each unit counts for itself.
+        let tells_conflicts = !self.reach.is_alone();
+        judge(marks, |verdict| {
+            match verdict.is_duplicate() || tells_conflicts {
+                true => verdicts.push(verdict),
+                false => Ok(()),
+            }
+        })?;
         let mut next = verdicts.sorted()?.peekable();
         let mut sum = Survivors::default();
         let mut place = 0;

@@ -39,8 +39,8 @@ pub(crate) struct PendingLedger {
 }
 
 impl PendingLedger {
-    /// Adds landings of earlier processes; our own may wait already.
-    fn add_found(&mut self, found: Vec<(LedgerRow, i64)>) {
+    /// Adds landings; they may wait already, of another writer of the unit.
+    fn add(&mut self, found: Vec<(LedgerRow, i64)>) {
         let key = |row: &LedgerRow, landing: i64| (row.unit_key.clone(), landing);
         let waiting: HashSet<_> = self.rows.iter().map(|(row, at)| key(row, *at)).collect();
         let is_new = |(row, landing): &(LedgerRow, i64)| !waiting.contains(&key(row, *landing));
@@ -77,9 +77,7 @@ impl Lake {
                 let known = pending.known.entry(table.clone()).or_default();
                 known.insert(*version);
             }
-            pending
-                .rows
-                .extend(rows.into_iter().map(|row| (row, landing)));
+            pending.add(rows.into_iter().map(|row| (row, landing)).collect());
             pending.rows.len() >= PENDING_MAX
         };
         if full {
@@ -102,7 +100,7 @@ impl Lake {
         match self.commit_ledger(&rows, &known).await {
             Ok(()) => Ok(()),
             Err(error) => {
-                self.pending_ledger().rows.extend(rows);
+                self.pending_ledger().add(rows);
                 Err(error)
             }
         }
@@ -185,7 +183,7 @@ impl Lake {
                 .entry(table.name().to_owned())
                 .or_default()
                 .extend(entries.iter().map(|entry| entry.version));
-            pending.add_found(found);
+            pending.add(found);
             pending.note_reconciled(table.name());
         }
         self.flush_ledger().await

@@ -11,6 +11,7 @@ mod dedup;
 mod exactly_once;
 mod fuzz;
 mod golden;
+mod group;
 mod log;
 mod simulation;
 mod skip;

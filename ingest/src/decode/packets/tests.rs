@@ -250,6 +250,7 @@ fn only_packets_look_like_packets() {
             true,
         ),
         ("one packet", packet(7, 0, 20), false),
+        ("two packets", packets(2), true),
         (
             "packets, then garbage",
             [counted(1), vec![0xFF; 53]].concat(),

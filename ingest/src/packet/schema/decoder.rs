@@ -10,10 +10,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use arrow::array::BooleanArray;
 use arrow::compute::filter_record_batch;
+use downlake_lake::schema::TimeAxis;
 use downlake_lake::schema::axis_expr::parse_axis;
 use downlake_lake::schema::names::{self, PACKET_INDEX, TIME};
 use downlake_lake::schema::settings::StreamSettings;
-use downlake_lake::schema::{Definition, TimeAxis};
 use downlake_lake::{Error, ErrorKind, Result};
 
 use super::{ContainerSettings, Counts, ErrorControl, PacketOptions, PacketSchema, Segments};
@@ -436,14 +436,11 @@ fn settle(
     };
     let mut notices = settings.apply(definition).map_err(placed)?;
     notices.append(&mut stream.notices);
-    if in_order_of_arrival(&stream.definition) {
-        notices.extend(
-            stream
-                .clocks
-                .iter()
-                .map(|clock| clock.advice(&stream.definition.stream)),
-        );
+    // A stream that has its axis needs no other.
+    if stream.definition.axis() != Some(PACKET_INDEX) {
+        stream.clocks.clear();
     }
+    notices.extend(stream.clock_advice());
     Ok(notices)
 }
 
@@ -454,10 +451,6 @@ pub(crate) fn table_name(container: &str, prefix: Option<&str>) -> String {
         None => container.to_owned(),
     };
     names::fold(&name).name
-}
-
-fn in_order_of_arrival(definition: &Definition) -> bool {
-    definition.axis() == Some(PACKET_INDEX)
 }
 
 fn check_tables(parts: &[Part]) -> Result<()> {

@@ -129,6 +129,10 @@ impl Survey {
             let plan = Plan::new(container, &index)?;
             let lineage = index.lineage(container)?;
             let conditions = lineage.iter().filter_map(|part| part.when.as_ref());
+            // Clocks are shown with their stream, not among what it says.
+            let advice: Vec<String> = stream.clock_advice().collect();
+            let notices = stream.notices.iter().filter(|said| !advice.contains(said));
+            self.notices.extend(notices.cloned());
             self.streams.push(SurveyedStream {
                 container: stream.container.clone(),
                 place: stream.place.clone(),

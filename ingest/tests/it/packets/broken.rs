@@ -605,7 +605,7 @@ fn decode_all(definition: &PacketDefinition, stream: &[u8]) {
 }
 
 /// A second of each; `DOWNLAKE_FUZZ_SECONDS` for more.
-fn fuzz(name: &str, mut run: impl FnMut(&mut Random)) {
+pub(super) fn fuzz(name: &str, mut run: impl FnMut(&mut Random)) {
     let seconds = std::env::var("DOWNLAKE_FUZZ_SECONDS").ok();
     let seconds = seconds.and_then(|s| s.parse().ok()).unwrap_or(1.0);
     let seed = std::env::var("DOWNLAKE_FUZZ_SEED")

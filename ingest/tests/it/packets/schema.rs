@@ -14,8 +14,10 @@ use downlake_lake::schema::{Definition, TimeAxis};
 use downlake_lake::{Error, Result};
 use expect_test::{Expect, expect};
 
+use super::broken::fuzz;
 use super::support::{chunk_of, data, forget_places};
 use super::synthetic::packet;
+use crate::fuzz::broken;
 
 /// A small definition in our own form.
 const PACKETS: &str = r#"
@@ -324,7 +326,11 @@ fn tables(decoder: &SchemaDecoder) -> String {
         )
         .expect("a line");
     }
-    for notice in decoder.notices() {
+    for notice in decoder
+        .notices()
+        .iter()
+        .chain(decoder.streams().flat_map(|stream| &stream.notices))
+    {
         writeln!(out, "notice: {notice}").expect("a line");
     }
     out
@@ -367,6 +373,7 @@ fn an_axis_goes_to_the_streams_that_have_its_columns() {
         p_bare: axis "_packet_index", partition [], sort ["_packet_index"], dedup ["apid", "seq_count"]
           apid seq_flags seq_count _packet_index _byte_offset volts volts__raw
         notice: streams without the columns of time axis "cds(DAY,MSEC)" stay in the order of arrival: p_bare
+        notice: column "TIME" is named "time_2": "time" is a column that the lake adds
 
         # folded
         p_clocked: axis "time", partition ["date"], sort ["time", "seq_count"], dedup ["apid", "seq_count", "time"]
@@ -374,6 +381,7 @@ fn an_axis_goes_to_the_streams_that_have_its_columns() {
         p_bare: axis "_packet_index", partition [], sort ["_packet_index"], dedup ["apid", "seq_count"]
           apid seq_flags seq_count _packet_index _byte_offset volts volts__raw
         notice: streams without the columns of time axis "cds(day, msec)" stay in the order of arrival: p_bare
+        notice: column "TIME" is named "time_2": "time" is a column that the lake adds
 
         # relative
         p_clocked: axis "time", partition [], sort ["time"], dedup ["apid", "seq_count", "time"]
@@ -440,12 +448,14 @@ fn what_a_schema_says_of_its_streams() {
           apid seq_flags seq_count _packet_index _byte_offset day msec volts volts__raw time_2
         bare: axis "_packet_index", partition [], sort ["_packet_index"], dedup ["apid", "seq_count"]
           apid seq_flags seq_count _packet_index _byte_offset volts volts__raw
+        notice: column "TIME" is named "time_2": "time" is a column that the lake adds
 
         # for one
         c: axis "time", partition [], sort ["time", "seq_count"], dedup ["apid", "seq_count", "time"]
           apid seq_flags seq_count _packet_index _byte_offset day msec volts volts__raw time_2
         bare: axis "_packet_index", partition [], sort ["_packet_index"], dedup ["apid", "seq_count"]
           apid seq_flags seq_count _packet_index _byte_offset volts volts__raw
+        notice: column "TIME" is named "time_2": "time" is a column that the lake adds
 
         # one beside all
         clocked: axis "msec", partition [], sort ["msec"], dedup ["apid", "seq_count", "msec"]
@@ -458,6 +468,7 @@ fn what_a_schema_says_of_its_streams() {
           apid seq_flags seq_count _packet_index _byte_offset day msec volts volts__raw time_2
         bare: axis "_packet_index", partition [], sort ["_packet_index"], dedup ["apid", "seq_count"]
           apid seq_flags seq_count _packet_index _byte_offset volts volts__raw
+        notice: column "TIME" is named "time_2": "time" is a column that the lake adds
 
         # no such column
         NotFound: m/d.toml:27: [time]: time names "MSECS", which is no column of the stream, did you mean "MSEC"
@@ -894,6 +905,38 @@ fn a_survey_tells_every_refusal() {
         two layouts:20: the entry lies outside of every packet, which has 0 to 524336 bits
         # good: 2 tables, text true
     "##]].assert_eq(&out);
+}
+
+/// A survey refuses what cannot be decoded by and nothing else, and a text
+/// reads back, whatever bytes are given.
+#[test]
+fn broken_schemas() {
+    let own = format!(
+        "counts = \"random\"\n{PACKETS}\n[time]\naxis = \"absolute\"\ncode = \"cds\"\ncolumns = [\"DAY\", \"MSEC\"]\n[stream.bare]\nunits = {{ VOLTS = \"V\" }}\nsort_by = [\"VOLTS\"]\n[frames]\npreset = \"jpss\"\n"
+    );
+    let pointer = "definition = \"sim.csv\"\napid = 35\nsegments = \"join\"\nsegment_header_bytes = 2\n[stream.sim]\ntable = \"s\"\n";
+    fuzz("schemas", |random| {
+        for text in [own.as_str(), pointer, CSV] {
+            let bytes = broken(text.as_bytes(), random);
+            let schema = PacketSchema::read(&bytes, "m/d.toml", files);
+            let survey = Survey::read(&bytes, "m/d.toml", files);
+            let usable = match schema {
+                Ok(None) => {
+                    assert!(matches!(survey, Ok(None)));
+                    continue;
+                }
+                Err(_) => false,
+                Ok(Some(schema)) => {
+                    let again = PacketSchema::read(schema.text.as_bytes(), "d", files);
+                    let again = again.expect("canonical text").expect("packets");
+                    assert_eq!(again.text, schema.text);
+                    decoder(&[schema], None, None).is_ok()
+                }
+            };
+            let surveyed = survey.is_ok_and(|survey| survey.is_some_and(|s| s.refusals.is_empty()));
+            assert_eq!(surveyed, usable, "{}", String::from_utf8_lossy(&bytes));
+        }
+    });
 }
 
 /// No definition of a mission is refused, and each says what it makes.

@@ -47,7 +47,8 @@ impl UnitWriter {
         let missing = self.missing.finish()?;
         let mut parts = self.encode(runtime)?;
         runtime.block_on(self.unit.lake.make())?;
-        runtime.block_on(self.refused.land(&self.unit, refused))?;
+        let is_resumed = parts.iter().any(|part| part.table.is_there);
+        runtime.block_on(self.refused.land(&self.unit, refused, is_resumed))?;
         runtime.block_on(missing::land(&self.unit, missing))?;
         let mut landed = Vec::with_capacity(parts.len());
         let last = parts.len().saturating_sub(1);
@@ -117,23 +118,22 @@ impl UnitWriter {
 
     fn report(&self, parts: &[Part], landed: &[Landed]) -> UnitReport {
         let ours = || parts.iter().zip(landed).filter(|(_, landed)| landed.by_us);
-        let already = !parts.is_empty() && ours().next().is_none();
-        let rest = if already {
-            Counts::default()
-        } else {
-            self.rest
+        // The last commit tells it, so that of two processes one reports it.
+        let (rest, bytes_undecoded) = match landed.last().is_none_or(|last| last.by_us) {
+            true => (self.rest, self.bytes_undecoded),
+            false => (Counts::default(), 0),
         };
         let counts = ours().fold(rest, |sum, (part, _)| sum.and(part.table.counts));
         UnitReport {
             ingest_id: self.unit.ingest_id,
-            already,
+            already: !parts.is_empty() && ours().next().is_none(),
             rows_in: counts.rows_in(),
             rows_committed: counts.committed,
             rows_quarantined: counts.quarantined,
             rows_duplicate: counts.duplicate,
             key_conflicts: counts.key_conflicts,
             rows_skipped: counts.skipped,
-            bytes_undecoded: if already { 0 } else { self.bytes_undecoded },
+            bytes_undecoded,
             tables: parts
                 .iter()
                 .zip(landed)

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::side::SideFiles;
 use super::{COMMIT_TRIES, TAG_INGEST_ID, Unit, overtaken, unknown};
-use crate::Result;
 use crate::log::{Commit, CommitOutcome};
 use crate::parquet::WrittenFile;
 use crate::table::Table;
 use crate::table::quarantine::{
     QUARANTINE, Refusal, RefusalBuilder, RefusalContext, quarantine_schema,
 };
+use crate::{Error, Result};
 
 /// The tag of a quarantine file that names the definition that refused.
 const TAG_DEFINITION: &str = "downlake.definition";
@@ -91,8 +91,17 @@ impl Refused {
     }
 
     /// Commits the records once. A half-landed unit may have left refusals of
-    /// another definition or of another count: they are replaced.
-    pub(super) async fn land(&self, unit: &Unit, files: Vec<WrittenFile>) -> Result<()> {
+    /// another definition or of another count: they are replaced, unless the
+    /// unit `is_resumed`, for rows that landed go with the refusals beside them.
+    ///
+    /// # Errors
+    /// Conflict, where a resumed unit refuses other records than before.
+    pub(super) async fn land(
+        &self,
+        unit: &Unit,
+        files: Vec<WrittenFile>,
+        is_resumed: bool,
+    ) -> Result<()> {
         tracing::debug!(phase = "quarantine");
         let ingest_id = unit.ingest_id.to_string();
         let Some(quarantine) = quarantine_for(unit, &files).await? else {
@@ -113,6 +122,9 @@ impl Refused {
                 .all(|f| f.tags.get(TAG_DEFINITION) == Some(&definition));
             if same && there == self.records {
                 return Ok(());
+            }
+            if is_resumed {
+                return Err(refused_otherwise(unit, there, self.records));
             }
             let commit = Commit {
                 operation: "QUARANTINE".to_owned(),
@@ -143,6 +155,13 @@ async fn quarantine_for(unit: &Unit, files: &[WrittenFile]) -> Result<Option<Arc
     }
     let schema = quarantine_schema();
     unit.lake.system_table(QUARANTINE, schema).await.map(Some)
+}
+
+fn refused_otherwise(unit: &Unit, before: u64, now: u64) -> Error {
+    Error::conflict(format!(
+        "{} landed in part, with {before} records refused; now {now} are, under another definition or by other software; run it again as it was begun",
+        unit.spec.source
+    ))
 }
 
 fn describe(refusal: &Refusal) -> String {

@@ -74,6 +74,11 @@ impl Reach {
         }
     }
 
+    /// Whether each unit is a run of its own, so that its keys count within it.
+    pub(super) fn is_alone(&self) -> bool {
+        self.is_alone
+    }
+
     /// Adds rows of the unit.
     pub(super) fn note(&mut self, batch: &RecordBatch) -> Result<()> {
         if batch.num_rows() == 0 {

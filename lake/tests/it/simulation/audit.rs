@@ -54,7 +54,7 @@ impl Row {
         }
     }
 
-    fn bytes(&self, column: &str) -> Vec<u8> {
+    pub(crate) fn bytes(&self, column: &str) -> Vec<u8> {
         match self.0.get(column) {
             Some(Field::Bytes(value)) => value.data().to_vec(),
             other => panic!("{column} is {other:?}"),
