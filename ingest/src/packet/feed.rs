@@ -129,6 +129,32 @@ impl Chunk {
         self.held = 0;
     }
 
+    /// Bytes after which it is full.
+    pub(crate) fn target(&self) -> usize {
+        self.target
+    }
+
+    /// A chunk of some of its packets.
+    pub(crate) fn part(&self, packets: &[Entry]) -> Chunk {
+        let mut part = Chunk::with_target(self.target);
+        for entry in packets {
+            let start = part.bytes.len();
+            part.bytes.extend_from_slice(self.packet(entry).bytes);
+            part.packets.push(Entry { start, ..*entry });
+        }
+        part
+    }
+
+    /// Takes over the packets that another chunk refuses.
+    pub(crate) fn take_refused(&mut self, other: &mut Chunk) {
+        for (entry, refusal) in other.refused.drain(..) {
+            let start = self.bytes.len();
+            let end = entry.start + entry.length;
+            self.bytes.extend_from_slice(&other.bytes[entry.start..end]);
+            self.refused.push((Entry { start, ..entry }, refusal));
+        }
+    }
+
     /// Whether it has all that a chunk should hold, whatever that is.
     pub(crate) fn is_full(&self) -> bool {
         self.bytes.len() + self.held >= self.target

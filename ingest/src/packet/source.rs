@@ -155,10 +155,13 @@ impl PacketPlan {
             .zip(definitions)
             .map(|(stream, definition)| Layout::new(stream, definition));
         let layouts: Vec<Layout> = layouts.collect();
+        let row_bytes = decoder.streams().map(|stream| stream.row_bytes).max();
         let mut first = nothing();
         first.notices = notices;
         Ok(Box::new(PacketSource {
             chunk: Chunk::with_target(input.batch_bytes),
+            rows_at_once: (input.batch_bytes / row_bytes.unwrap_or(1).max(1)).max(1),
+            parts: VecDeque::new(),
             apids: self.apids.clone(),
             losses: Some(match is_spooled {
                 true => Losses::untold(),
@@ -319,6 +322,10 @@ struct PacketSource {
     routes: Routes,
     told: Arc<Mutex<BTreeSet<usize>>>,
     chunk: Chunk,
+    /// How many packets are decoded at once, for rows may be much larger.
+    rows_at_once: usize,
+    /// Packets of the chunk that wait.
+    parts: VecDeque<Chunk>,
     /// For each stream: packets that go on beyond their container, and bytes.
     tails: Vec<(u64, u64)>,
     source: String,
@@ -327,8 +334,12 @@ struct PacketSource {
 
 impl Decoder for PacketSource {
     fn next(&mut self) -> Result<Option<Decoded>> {
-        while self.ready.is_empty() && self.losses.is_some() {
-            self.advance()?;
+        while self.ready.is_empty() {
+            match self.parts.pop_front() {
+                Some(part) => self.decode(part, nothing())?,
+                None if self.losses.is_some() => self.advance()?,
+                None => break,
+            }
         }
         Ok(self.ready.pop_front())
     }
@@ -357,7 +368,13 @@ impl PacketSource {
                 false => joiner.join(&mut self.chunk),
             }
         }
-        self.decode(skipped, missing)?;
+        let mut rest = nothing();
+        rest.skipped = skipped;
+        rest.missing = missing;
+        rest.rejects.extend(self.chunk.holes.drain(..).map(hole));
+        self.parts = self.split();
+        let first = self.parts.pop_front().unwrap_or_default();
+        self.decode(first, rest)?;
         if is_end {
             self.close();
         }
@@ -378,15 +395,27 @@ impl PacketSource {
         (before - self.chunk.packets.len()) as u64
     }
 
-    fn decode(&mut self, skipped: u64, missing: Missing) -> Result<()> {
-        let mut decoded = self.decoder.decode_chunk(&mut self.chunk)?;
-        let bytes = Bytes::from(std::mem::take(&mut self.chunk.bytes));
-        let entries: Arc<[Entry]> = Arc::from(self.chunk.packets.as_slice());
-        let mut rest = nothing();
-        rest.skipped = skipped + decoded.idle;
-        rest.missing = missing;
-        rest.rejects.extend(self.chunk.holes.drain(..).map(hole));
-        for (entry, refusal) in self.chunk.refused.drain(..) {
+    /// The packets of the chunk, as many together as may be decoded at once.
+    fn split(&mut self) -> VecDeque<Chunk> {
+        let target = self.chunk.target();
+        if self.chunk.packets.len() <= self.rows_at_once {
+            let whole = std::mem::replace(&mut self.chunk, Chunk::with_target(target));
+            return VecDeque::from([whole]);
+        }
+        let parts = self.chunk.packets.chunks(self.rows_at_once);
+        let mut parts: VecDeque<Chunk> = parts.map(|some| self.chunk.part(some)).collect();
+        if let Some(first) = parts.front_mut() {
+            first.take_refused(&mut self.chunk);
+        }
+        parts
+    }
+
+    fn decode(&mut self, mut chunk: Chunk, mut rest: Decoded) -> Result<()> {
+        let mut decoded = self.decoder.decode_chunk(&mut chunk)?;
+        let bytes = Bytes::from(std::mem::take(&mut chunk.bytes));
+        let entries: Arc<[Entry]> = Arc::from(chunk.packets.as_slice());
+        rest.skipped += decoded.idle;
+        for (entry, refusal) in chunk.refused.drain(..) {
             rest.rejects.push(Reject {
                 record: record(&bytes, &entry),
                 reason: refusal.reason,

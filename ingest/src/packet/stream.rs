@@ -31,6 +31,16 @@ use super::schema::table_name;
 /// Columns of the primary header, in the order of the table.
 pub const HEADER_COLUMNS: [&str; 3] = ["apid", "seq_flags", "seq_count"];
 
+fn row_bytes(plan: &Plan, fillings: &[Filling]) -> usize {
+    let values = fillings.iter().map(|filling| match filling {
+        Filling::Raw(at) | Filling::Engineering(at) => plan.fields[*at]
+            .repeat
+            .map_or(1, |repeat| repeat.count as usize),
+        _ => 1,
+    });
+    values.sum::<usize>() * size_of::<f64>()
+}
+
 /// One line for each parameter that stands in a container again.
 fn repeated(plan: &Plan) -> Vec<String> {
     let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -86,6 +96,9 @@ pub struct Stream {
     pub notices: Vec<String>,
     /// What looks like a clock, and could be the axis; none where there is one.
     pub clocks: Vec<ClockHint>,
+    /// About how many bytes the values of a row take, texts and bytes aside,
+    /// which take no more than in the packet.
+    pub row_bytes: usize,
 }
 
 /// Columns that look like a clock. Whether they are is for a person to say.
@@ -151,6 +164,7 @@ impl Stream {
             clocks: clocks(&definition.columns),
             container: plan.container.clone(),
             place: plan.place.clone(),
+            row_bytes: row_bytes(plan, &fillings),
             definition,
             fillings,
         })
