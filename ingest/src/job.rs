@@ -408,35 +408,50 @@ impl<'a> Job<'a> {
             if self.packets.is_none() || report.has_table(table.name()) {
                 report.set_version(table.name(), table.snapshot().version);
             }
-            self.tell_refused_earlier(&table, report).await?;
         }
+        self.tell_refused_earlier(report).await?;
         flushed
     }
 
     /// A definition that was mended does nothing for what is there already:
     /// says how its refused records are tried again.
-    async fn tell_refused_earlier(&self, table: &Table, report: &IngestReport) -> Result<()> {
+    async fn tell_refused_earlier(&self, report: &IngestReport) -> Result<()> {
         let already = report.already();
         let is_given = self.request.definition.is_some() || self.packets.is_some();
         if !is_given || already.is_empty() {
             return Ok(());
         }
-        let lake = self.lake()?;
-        let in_force = match self.packets_hash() {
-            Some(hash) => Some(hash),
-            None => table.definition(lake).await?.map(|d| d.definition.hash()),
-        };
-        let groups = lake.refused_groups(None, Some(table.name())).await?;
+        let in_force = self.hash_in_force().await?;
+        let groups = self.lake()?.refused_groups(None, None).await?;
         let earlier = groups.iter().filter(|(group, _)| {
-            already.contains(&group.ingest_id) && group.definition_hash != in_force
+            let may_be_tried = group.are_packets || group.table_name.is_some();
+            let is_here = already.contains(&group.ingest_id);
+            may_be_tried && is_here && group.definition_hash != in_force
         });
         let records: u64 = earlier.map(|(_, (records, _))| records).sum();
         if records > 0 {
+            let option = match self.packets {
+                Some(_) => " --schema ...",
+                None => "",
+            };
             self.progress.notice(&format!(
-                "{records} records of sources that are there already were refused by an earlier definition; `downlake quarantine redrive` tries them under this one"
+                "{records} records of sources that are there already were refused by an earlier definition; `downlake quarantine redrive{option}` tries them under this one"
             ));
         }
         Ok(())
+    }
+
+    /// The hash of the definition that would refuse records today.
+    async fn hash_in_force(&self) -> Result<Option<String>> {
+        if self.packets.is_some() {
+            return Ok(self.packets_hash());
+        }
+        let lake = self.lake()?;
+        let Some(table) = lake.table(&self.target).await? else {
+            return Ok(None);
+        };
+        let stored = table.definition(lake).await?;
+        Ok(stored.map(|stored| stored.definition.hash()))
     }
 
     /// A definition that was given, for this table and these options.

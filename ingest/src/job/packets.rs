@@ -3,6 +3,7 @@
 //! A table is made by the first unit that has packets for it. A unit is there
 //! already when the ledger says that all of it is.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use downlake_lake::schema::names;
@@ -152,16 +153,19 @@ impl Job<'_> {
         Ok(UnitEnd::landed(report, bytes_in))
     }
 
-    /// The name that a unit has for the streams together: no table has it.
+    /// The name that a unit has for the streams together, and for the packets
+    /// that were chosen: no table has it.
     fn group_name(&self) -> String {
-        let prefix = self
-            .request
-            .prefix
-            .as_deref()
-            .or(self.request.table.as_deref());
-        match prefix {
+        let request = self.request;
+        let prefix = request.prefix.as_deref().or(request.table.as_deref());
+        let tables = match prefix {
             Some(prefix) => format!("{}_*", names::fold(prefix).name),
             None => "*".to_owned(),
+        };
+        let chosen: BTreeSet<u16> = request.apids.iter().copied().collect();
+        match chosen.is_empty() {
+            true => tables,
+            false => format!("{tables} {chosen:?}"),
         }
     }
 

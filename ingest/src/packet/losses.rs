@@ -4,7 +4,7 @@
 use downlake_lake::table::gaps::{Gap, GapKind};
 
 use super::feed::{Chunk, FrameGap, Hole};
-use super::sequence::{self, SequenceGap, SequenceTracker, Sequences};
+use super::sequence::{SequenceGap, SequenceTracker, Sequences};
 use crate::decode::{Missing, PacketGap};
 
 /// Follows the chunks of a source.
@@ -108,11 +108,6 @@ fn frame_gap(gap: FrameGap) -> PacketGap {
 }
 
 fn packet_gap(gap: &SequenceGap, stream: Option<usize>) -> PacketGap {
-    let kind = match gap.kind {
-        sequence::GapKind::Lost => GapKind::Lost,
-        sequence::GapKind::Reset => GapKind::Reset,
-        sequence::GapKind::Late => GapKind::Late,
-    };
     PacketGap {
         gap: Gap {
             spacecraft: gap.spacecraft,
@@ -121,7 +116,7 @@ fn packet_gap(gap: &SequenceGap, stream: Option<usize>) -> PacketGap {
             to_seq: Some(gap.to_seq.into()),
             missing: gap.missing,
             byte_offset: Some(gap.byte_offset),
-            ..empty_gap(kind)
+            ..empty_gap(gap.kind)
         },
         stream,
         before: Some(gap.before_index),

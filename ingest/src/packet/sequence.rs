@@ -41,6 +41,8 @@ mod prints;
 mod tests;
 mod track;
 
+use downlake_lake::table::gaps::GapKind;
+
 use super::feed::{Chunk, Entry};
 use super::header::{IDLE_APID, PrimaryHeader};
 use prints::MAX_PAGES;
@@ -65,7 +67,7 @@ pub struct SequenceGap {
     pub spacecraft: Option<u16>,
     /// The APID.
     pub apid: u16,
-    /// What the step is.
+    /// What the step is: lost, reset or late.
     pub kind: GapKind,
     /// `lost`, `late`: the first count; `reset`: the last one before.
     pub from_seq: u16,
@@ -82,28 +84,6 @@ pub struct SequenceGap {
     /// The place in the source unit of the packet behind; `late`: of the
     /// first packet of the block to arrive.
     pub byte_offset: u64,
-}
-
-/// What a step of the count is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GapKind {
-    /// Packets never came.
-    Lost,
-    /// The count began anew.
-    Reset,
-    /// Packets came behind others with higher counts.
-    Late,
-}
-
-impl GapKind {
-    /// The code for tables.
-    pub fn code(self) -> &'static str {
-        match self {
-            GapKind::Lost => "lost",
-            GapKind::Reset => "reset",
-            GapKind::Late => "late",
-        }
-    }
 }
 
 /// What the counts of a source unit say.

@@ -38,7 +38,7 @@ fn steps(file: &str) -> Option<String> {
             text,
             "{} {} {}..{}, {} packets, #{} to #{}, at {}",
             gap.apid,
-            gap.kind.code(),
+            gap.kind.name(),
             gap.from_seq,
             gap.to_seq,
             gap.missing,

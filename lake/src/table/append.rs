@@ -132,12 +132,10 @@ impl Destination {
         }
     }
 
-    fn state_of(&self, key: UnitKey) -> UnitState {
+    fn transactions(&self) -> Transactions {
         match self {
-            Destination::Table(table) => key.state_in(&table.snapshot().transactions),
-            Destination::Founding(_) | Destination::Creating(_) => {
-                key.state_in(&Transactions::default())
-            }
+            Destination::Table(table) => table.snapshot().transactions.clone(),
+            Destination::Founding(_) | Destination::Creating(_) => Transactions::default(),
         }
     }
 
@@ -254,7 +252,7 @@ impl Lake {
     ) -> Result<UnitWriter> {
         let destination = destination.into();
         let key = spec.identity.key_in(destination.name());
-        let state = destination.state_of(key);
+        let state = key.state_in(&destination.transactions());
         if state.is_landed() {
             return Err(Error::internal(format!(
                 "unit {key} is already in \"{}\"",
@@ -264,7 +262,7 @@ impl Lake {
         let told = definition.as_ref().map(|stored| stored.definition.hash());
         let bytes_in = spec.bytes_in;
         let mut writer = UnitWriter::new(Arc::clone(self), spec, state, told);
-        writer.is_group = false;
+        writer.unit.is_group = false;
         let table = writer.add_table(destination, definition)?;
         writer.tables[table].bytes_in = bytes_in;
         Ok(writer)
@@ -286,8 +284,6 @@ impl Lake {
 /// before [`UnitWriter::commit`].
 pub struct UnitWriter {
     unit: Unit,
-    /// Whether the unit goes to as many tables as its records ask for.
-    is_group: bool,
     tables: Vec<TableWriter>,
     refused: Refused,
     missing: Missing,
@@ -305,6 +301,8 @@ struct Unit {
     next_landed: i64,
     started_at: i64,
     definition_hash: Option<String>,
+    /// Whether the unit goes to as many tables as its records ask for.
+    is_group: bool,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -346,11 +344,11 @@ impl UnitWriter {
             lake,
             spec,
             definition_hash,
+            is_group: true,
         };
         UnitWriter {
             refused: Refused::new(&unit),
             unit,
-            is_group: true,
             tables: Vec::new(),
             missing: Missing::new(),
             rest: Counts::default(),
@@ -522,6 +520,33 @@ impl Unit {
     /// The key of the unit as a whole.
     fn key(&self) -> UnitKey {
         self.spec.identity.key()
+    }
+
+    /// Whether a table has its part of this landing.
+    ///
+    /// # Errors
+    /// Conflict, where it has rows of the same content by another unit: one
+    /// that chose other packets of it.
+    fn is_in(&self, table: &str, there: &Transactions) -> Result<bool> {
+        let reaches = |key: UnitKey| key.state_in(there).reaches(self.next_landed);
+        if !reaches(self.spec.identity.key_in(table)) {
+            return Ok(false);
+        }
+        if self.is_group && !reaches(self.key()) {
+            return Err(Error::conflict(format!(
+                "\"{table}\" has rows of {} already, from an ingest that chose other packets of it (--apid); nothing was added: choose those that no table has yet, or give the tables another --prefix",
+                self.spec.source
+            )));
+        }
+        Ok(true)
+    }
+
+    /// What a data commit of a table is known by.
+    fn transactions(&self, table: UnitKey) -> Vec<(String, i64)> {
+        let whole = self.is_group.then(|| self.key());
+        let keys = [Some(table), whole].into_iter().flatten();
+        keys.map(|key| (key.transaction(), self.next_landed))
+            .collect()
     }
 
     /// A row of the ledger with these counts, of a table or of none.

@@ -3,7 +3,7 @@
 
 use expect_test::expect;
 
-use super::{Program, check};
+use super::{Program, Said, check};
 
 const XTCE: &str = r#"<SpaceSystem name="Thermometer">
 <TelemetryMetaData>
@@ -263,4 +263,117 @@ fn a_packet_definition_becomes_our_own_form() {
             exit 2
         "#]],
     );
+}
+
+/// Packets as (APID, sequence count, kelvin beyond 200 by halves).
+fn packets(sent: &[(u16, u16, u8)]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for &(apid, count, halves) in sent {
+        bytes.extend(apid.to_be_bytes());
+        bytes.extend((0xC000 | count).to_be_bytes());
+        bytes.extend(4_u16.to_be_bytes());
+        bytes.extend(u32::from(count).to_be_bytes());
+        bytes.push(halves);
+    }
+    bytes
+}
+
+/// A definition that has the packets of every APID from 7 on.
+fn from_seven_on() -> String {
+    XTCE.replace(
+        r#"<Comparison parameterRef="APID_OF_IT" value="7"/>"#,
+        r#"<Comparison parameterRef="APID_OF_IT" comparisonOperator="&gt;=" value="7"/>"#,
+    )
+}
+
+#[test]
+fn choosing_one_apid_after_the_other_loses_nothing() {
+    let program = Program::new();
+    let other = XTCE.replace("\"7\"", "\"8\"").replace("Reading", "Other");
+    program.write("seven.xml", XTCE);
+    program.write("eight.xml", other);
+    program.write("from-seven.xml", from_seven_on());
+    program.write(
+        "p.bin",
+        packets(&[(7, 0, 1), (8, 0, 2), (7, 1, 3), (8, 1, 4)]),
+    );
+    let both = [
+        "ingest",
+        "p.bin",
+        "--schema",
+        "seven.xml",
+        "--schema",
+        "eight.xml",
+        "--json",
+    ];
+    for (apid, landed) in [("7", 2), ("8", 2), ("8", 0), ("7", 0)] {
+        let said = program
+            .good(&[&both[..], &["--apid", apid]].concat())
+            .json();
+        assert_eq!(said["rows_committed"], landed, "APID {apid}: {said}");
+        assert_eq!(said["rows_in"], 2 * landed, "APID {apid}: {said}");
+    }
+    check(
+        &program,
+        &[
+            "sql",
+            "-f",
+            "csv",
+            "SELECT 7 AS apid, count(*), sum(temp) FROM reading UNION ALL SELECT 8, count(*), sum(temp) FROM other ORDER BY 1",
+        ],
+        0,
+        &expect![[r#"
+            $ downlake sql -f csv SELECT 7 AS apid, count(*), sum(temp) FROM reading UNION ALL SELECT 8, count(*), sum(temp) FROM other ORDER BY 1
+            apid,count(*),sum(reading.temp)
+            7,2,402.0
+            8,2,403.0
+        "#]],
+    );
+    // Where both go to one table, it cannot tell what it has of them.
+    let one = [
+        "ingest",
+        "p.bin",
+        "--schema",
+        "from-seven.xml",
+        "--prefix",
+        "one",
+    ];
+    program.good(&[&one[..], &["--apid", "7"]].concat());
+    let said = program.run(&[&one[..], &["--apid", "8"]].concat());
+    assert_eq!(said.code, 3, "{said:?}");
+    assert!(
+        said.err.contains("chose other packets of it (--apid)"),
+        "{said:?}"
+    );
+    let counted = program.good(&["sql", "-f", "csv", "SELECT count(*) FROM one_reading"]);
+    assert!(counted.out.ends_with("\n2\n"), "{counted:?}");
+}
+
+#[test]
+fn packets_that_an_earlier_definition_refused_are_told_of() {
+    let program = Program::new();
+    program.write("narrow.xml", XTCE);
+    program.write("wide.xml", from_seven_on());
+    program.write("p.bin", packets(&[(7, 0, 1), (8, 0, 2), (9, 0, 3)]));
+    let told = |said: &Said| said.err.contains("were refused by an earlier definition");
+    let narrow = ["ingest", "p.bin", "--schema", "narrow.xml"];
+    let wide = ["ingest", "p.bin", "--schema", "wide.xml"];
+    assert!(!told(&program.good(&narrow)));
+    assert!(!told(&program.good(&narrow)));
+    check(
+        &program,
+        &wide,
+        0,
+        &expect![[r#"
+        $ downlake ingest p.bin --schema wide.xml
+        units  1 already
+        rows  0 in = 0 committed + 0 quarantined + 0 duplicate + 0 skipped
+        read  <n> B in <n> s  <n> B/s  <n> rows/s  peak memory <n> B
+        ! note: 2 records of sources that are there already were refused by an earlier definition; `downlake quarantine redrive --schema ...` tries them under this one
+    "#]],
+    );
+    program.good(&["quarantine", "redrive", "--schema", "wide.xml"]);
+    assert!(!told(&program.good(&wide)));
+    let counted = program.good(&["sql", "-f", "csv", "SELECT count(*) FROM reading"]);
+    assert!(counted.out.ends_with("\n3\n"), "{counted:?}");
 }

@@ -127,8 +127,9 @@ fn check_neighbours(gap: &SequenceGap, packets: &[Sent]) {
             gap.from_seq.wrapping_sub(1) & 0x3FFF,
             (gap.to_seq + 1) & 0x3FFF,
         ),
-        GapKind::Late | GapKind::Reset => (gap.from_seq, gap.to_seq),
+        GapKind::Late | GapKind::Reset | GapKind::Bytes => (gap.from_seq, gap.to_seq),
     };
+    assert_ne!(gap.kind, GapKind::Bytes);
     assert_eq!(ends, expected, "{gap:?}");
     if gap.kind != GapKind::Late {
         assert_eq!(gap.byte_offset, 100 * gap.after_index, "{gap:?}");
@@ -154,7 +155,7 @@ fn shown(found: &Sequences) -> String {
         writeln!(
             text,
             "{apid} {} {from_seq}..{to_seq}, {missing} packets, #{before_index} to #{after_index}, at {byte_offset}",
-            gap.kind.code()
+            gap.kind.name()
         )
         .unwrap();
     }
@@ -711,7 +712,7 @@ fn a_source_that_knows_what_it_lost() {
         let kinds = [GapKind::Lost, GapKind::Late, GapKind::Reset];
         let counted: BTreeMap<&str, u64> = kinds
             .iter()
-            .map(|kind| (kind.code(), total(&found, *kind)))
+            .map(|kind| (kind.name(), total(&found, *kind)))
             .collect();
         let resets = found.gaps.iter().filter(|gap| gap.kind == GapKind::Reset);
         let expected = [("late", source.late), ("lost", source.lost()), ("reset", 0)];

@@ -88,7 +88,7 @@ impl UnitWriter {
     fn unit_row(&self) -> LedgerRow {
         LedgerRow {
             // Where there is one table, its row says what was read.
-            bytes_in: match self.is_group {
+            bytes_in: match self.unit.is_group {
                 true => long(self.unit.spec.bytes_in),
                 false => 0,
             },
@@ -107,7 +107,7 @@ impl UnitWriter {
                 ..part.ledger_row(&self.unit)
             });
         }
-        if rows.is_empty() && !self.is_group {
+        if rows.is_empty() && !self.unit.is_group {
             return Ok(());
         }
         rows.push(self.unit_row());
@@ -168,8 +168,7 @@ impl Part {
     ) -> Result<Landed> {
         let mut base = table.snapshot();
         for _ in 0..COMMIT_TRIES {
-            let state = self.table.key.state_in(&base.transactions);
-            if state.reaches(unit.next_landed) {
+            if unit.is_in(table.name(), &base.transactions)? {
                 if let Some(Rows::Held(_)) = self.table.rows {
                     unit.delete(table.name(), &self.files, runtime);
                 }
@@ -204,7 +203,7 @@ impl Part {
             blind: !adds.is_empty() && !matches!(table.rows, Some(Rows::Held(_))),
             adds,
             data_change: true,
-            transactions: vec![(table.key.transaction(), unit.next_landed)],
+            transactions: unit.transactions(table.key),
             new_columns: missing_columns(table.name(), base, &table.schema)?,
             info: self.landing_info(unit, rest)?,
             ..Commit::default()

@@ -72,7 +72,7 @@ impl TableWriter {
                 unit.spec.memory_bytes,
                 definition.as_ref(),
             )?),
-            is_there: destination.state_of(key).reaches(unit.next_landed),
+            is_there: unit.is_in(destination.name(), &destination.transactions())?,
             destination,
             definition,
             schema,
