@@ -27,7 +27,7 @@ mod tests;
 pub use encoding::EncodingPlan;
 pub(crate) use hash::salted_hashes;
 pub use hash::{RowHash, row_hash};
-pub(crate) use order::{ORDER, OrderCheck};
+pub(crate) use order::{ORDER, OrderCheck, compare_rows, row_copy};
 pub use partition::{HIVE_NULL, file_name, partition_path, partition_text};
 pub(crate) use read::DataFile;
 pub use read::{Footer, hash_file, read_footer};

@@ -68,7 +68,7 @@ fn is_sorted(keys: &[ArrayRef]) -> Result<bool> {
 }
 
 /// A copy of one row with plain types: a slice would keep the whole batch in memory.
-fn row_copy(keys: &[ArrayRef], row: usize) -> Result<Vec<ArrayRef>> {
+pub(crate) fn row_copy(keys: &[ArrayRef], row: usize) -> Result<Vec<ArrayRef>> {
     let index = UInt64Array::from(vec![row as u64]);
     keys.iter()
         .map(|key| {
@@ -81,7 +81,7 @@ fn row_copy(keys: &[ArrayRef], row: usize) -> Result<Vec<ArrayRef>> {
         .collect()
 }
 
-fn compare_rows(left: &[ArrayRef], right: &[ArrayRef]) -> Result<Ordering> {
+pub(crate) fn compare_rows(left: &[ArrayRef], right: &[ArrayRef]) -> Result<Ordering> {
     for (l, r) in left.iter().zip(right) {
         let order = make_comparator(l, r, ORDER)?(0, 0);
         if order.is_ne() {

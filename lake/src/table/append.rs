@@ -367,11 +367,13 @@ impl UnitWriter {
         definition: Option<StoredDefinition>,
     ) -> Result<usize> {
         let share = self.unit.spec.memory_bytes / (self.tables.len() + 1);
-        for table in &mut self.tables {
-            table.set_memory(share)?;
-        }
         let table = TableWriter::new(&self.unit, destination.into(), definition, share)?;
         self.tables.push(table);
+        if self.tables.len() > 1 {
+            for table in &mut self.tables {
+                table.wait(share)?;
+            }
+        }
         Ok(self.tables.len() - 1)
     }
 

@@ -6,7 +6,7 @@
 //! key counts within a UTC day where the axis is absolute, within a run where
 //! a run key is given, else in the whole table.
 //!
-//! Promises: of equal rows of a unit the first to arrive stays, and none does
+//! Promises: of equal rows of a unit the first in its files stays, and none does
 //! that the table had; a row whose key the unit or the table had with other
 //! values stays and is flagged, unless each unit is a run of its own. Every row
 //! is one or the other. A verdict holds
@@ -16,25 +16,29 @@
 //!
 //! Refuses: files with deletion vectors, since a deleted row is no duplicate.
 //!
-//! Rows wait in a [`Spool`] until the verdicts are known. What is compared are
-//! 128-bit hashes of key and of the other columns, salted for each unit, so
-//! that nobody can make two rows collide (two that do by accident: one in
-//! 10^20 for a billion rows). Of the table only files that the rows can
+//! Rows are written first and compared afterwards: most have no partner. What
+//! is compared are 128-bit hashes of key and of the other columns, salted for
+//! each unit, so that nobody can make two rows collide (two that do by
+//! accident: one in 10^20 for a billion rows). Where the order of the table
+//! puts rows with the same key beside each other ([`ties`]), only those are
+//! compared that tie with a neighbour, or lie in files that overlap others of
+//! the unit or of the table. Of the table only files that the rows can
 //! [`reach::Reach`] are read: first the key columns, then, of rows whose key a
-//! filter says the unit has, the others.
+//! filter says the unit has, the others. Files with a row that goes or is
+//! flagged are written anew.
 //!
-//! Memory is bounded by the budget: an eighth each for rows that wait, hashes
-//! of the unit, and hashes of the table, a sixteenth each for the filter and
-//! the verdicts; the rest is left to whoever writes the surviving rows. What
-//! does not fit lies in sorted runs on disk. Beside the budget there is what
-//! one row group of a stored file takes, in the columns that are compared.
+//! Memory is bounded by the budget: an eighth each for hashes of the unit and
+//! of the table, a sixteenth each for the filter and the verdicts; the rest is
+//! left to whoever writes rows. What does not fit lies in sorted runs on disk.
+//! Beside the budget there is what one row group of a file takes, in the
+//! columns that are compared, or all of them where it is written anew.
 
 mod filter;
 mod identity;
 mod reach;
 mod sort;
-mod spool;
 mod stored;
+mod ties;
 mod verdict;
 
 #[cfg(test)]
@@ -52,27 +56,42 @@ use self::filter::KeyFilter;
 use self::identity::Identity;
 use self::reach::Reach;
 use self::sort::{RecordSort, merged};
-use self::spool::Spool;
+use self::ties::Ties;
 use self::verdict::{Mark, Verdict, judge};
 use super::lake::{Lake, Table};
+use super::sorter::{SortedWriter, SorterSpec, Watch};
 use crate::log::{FileEntry, Snapshot};
+use crate::parquet::WrittenFile;
 use crate::schema::{Definition, names};
 use crate::seam::Random;
 use crate::{Error, Result};
 
-/// The rows of one unit until it is known which of them stay.
+/// The rows of one unit in one table, and which of them stay.
 pub(super) struct Dedup {
     identity: Identity,
     reach: Reach,
-    spool: Spool,
+    /// None where every row is compared.
+    ties: Option<Ties>,
+    /// Rows that were written.
+    rows: u64,
     ours: RecordSort<Mark>,
     stored: RecordSort<Mark>,
     verdicts: RecordSort<Verdict>,
-    /// The keys of the unit, once all of its rows are there.
+    /// The keys of the rows of the unit that are compared.
     filter: Option<KeyFilter>,
     filter_bytes: usize,
     /// Files whose rows are among `stored`.
     checked: HashSet<String>,
+}
+
+/// A file of the unit that no commit names yet.
+pub(super) struct OwnFile {
+    file: WrittenFile,
+    entry: FileEntry,
+    /// Rows of the unit in files before it.
+    before: u64,
+    /// Whether all of its rows are compared.
+    is_compared: bool,
 }
 
 /// What became of the rows of a unit.
@@ -94,18 +113,21 @@ pub(super) struct Scratch {
 }
 
 impl Dedup {
-    /// Begins without rows. The schema is that of the unit's batches.
+    /// Begins without rows. The schema is that of the table, the order that of
+    /// its files, partition columns first.
     pub(super) fn new(
         definition: &Definition,
-        schema: SchemaRef,
+        schema: &SchemaRef,
+        sorted_by: &[String],
         memory_bytes: usize,
         scratch: &Scratch,
     ) -> Dedup {
         let identity = Identity::new(definition, scratch.random.next_u64());
         Dedup {
             reach: Reach::new(definition, identity.key()),
+            ties: Ties::new(&identity, sorted_by, schema),
             identity,
-            spool: Spool::new(schema, memory_bytes / 8, scratch.clone()),
+            rows: 0,
             ours: RecordSort::new(memory_bytes / 8, scratch.clone()),
             stored: RecordSort::new(memory_bytes / 8, scratch.clone()),
             verdicts: RecordSort::new(memory_bytes / 16, scratch.clone()),
@@ -115,9 +137,8 @@ impl Dedup {
         }
     }
 
-    /// Changes the memory for rows and their hashes.
+    /// Changes the memory.
     pub(super) fn set_memory(&mut self, memory_bytes: usize) -> Result<()> {
-        self.spool.set_memory(memory_bytes / 8)?;
         self.ours.set_memory(memory_bytes / 8)?;
         self.stored.set_memory(memory_bytes / 8)?;
         self.verdicts.set_memory(memory_bytes / 16)?;
@@ -125,16 +146,90 @@ impl Dedup {
         Ok(())
     }
 
-    /// Takes rows; all of them before the first [`Dedup::check`].
-    pub(super) fn push(&mut self, batch: &RecordBatch) -> Result<()> {
-        let keys = self.identity.key_hashes(batch)?;
-        let rows = self.identity.row_hashes(batch)?;
-        for (key, row) in keys.into_iter().zip(rows) {
-            let place = self.ours.len() + 1;
+    fn compare_ties(&mut self, batch: &RecordBatch) -> Result<()> {
+        let tied = match &mut self.ties {
+            Some(ties) => ties.next(batch)?,
+            None => return self.compare(batch, self.rows + 1),
+        };
+        if let Some(before) = tied.before {
+            self.compare(&before, self.rows)?;
+        }
+        for range in tied.ranges {
+            let place = self.rows + 1 + range.start as u64;
+            self.compare(&batch.slice(range.start, range.len()), place)?;
+        }
+        Ok(())
+    }
+
+    /// Adds rows that follow each other to those that are compared; `place` is
+    /// the number of the first in the unit's files, from 1.
+    fn compare(&mut self, rows: &RecordBatch, place: u64) -> Result<()> {
+        let keys = self.identity.key_hashes(rows)?;
+        let others = self.identity.row_hashes(rows)?;
+        for (place, (key, row)) in (place..).zip(keys.into_iter().zip(others)) {
             self.ours.push(Mark { key, row, place })?;
         }
-        self.reach.note(batch)?;
-        self.spool.push(batch)
+        Ok(())
+    }
+
+    /// The files of all rows, in the order in which they were written, as
+    /// files that are compared among each other.
+    pub(super) async fn own_files(
+        &mut self,
+        lake: &Lake,
+        table: &str,
+        schema: &SchemaRef,
+        files: Vec<WrittenFile>,
+    ) -> Result<Vec<OwnFile>> {
+        let mut before = 0;
+        let mut own: Vec<OwnFile> = Vec::with_capacity(files.len());
+        for file in files {
+            let rows = file.rows;
+            own.push(OwnFile {
+                entry: entry_of(&file),
+                file,
+                before,
+                is_compared: self.ties.is_none(),
+            });
+            before += rows;
+        }
+        if self.ties.as_ref().is_some_and(|ties| ties.passes() > 1) {
+            let entries: Vec<FileEntry> = own.iter().map(|own| own.entry.clone()).collect();
+            for at in self.reach.overlaps(&entries) {
+                self.compare_file(lake, table, schema, &mut own[at]).await?;
+            }
+        }
+        Ok(own)
+    }
+
+    /// Reads rows of the unit back.
+    async fn compare_file(
+        &mut self,
+        lake: &Lake,
+        table: &str,
+        schema: &SchemaRef,
+        own: &mut OwnFile,
+    ) -> Result<()> {
+        if own.is_compared {
+            return Ok(());
+        }
+        let location = lake.location(table, &own.file.path)?;
+        let reader =
+            stored::Reader::open(lake.objects(), &location, &self.identity, schema).await?;
+        let mut place = own.before;
+        let (ours, filter) = (&mut self.ours, &mut self.filter);
+        let every = |_| true;
+        reader
+            .marks(every, |mark| {
+                place += 1;
+                if let Some(filter) = filter {
+                    filter.insert(mark.key);
+                }
+                ours.push(Mark { place, ..mark })
+            })
+            .await?;
+        own.is_compared = true;
+        Ok(())
     }
 
     /// Compares the unit with a version of its table. Says whether that may
@@ -144,6 +239,7 @@ impl Dedup {
         lake: &Lake,
         table: &Table,
         snapshot: &Snapshot,
+        own: &mut [OwnFile],
     ) -> Result<bool> {
         let mut changed = self.forget_if_gone(snapshot);
         for file in &*snapshot.files {
@@ -151,7 +247,7 @@ impl Dedup {
                 continue;
             }
             let before = self.stored.len();
-            self.read(lake, table, file, &snapshot.schema)
+            self.check_file(lake, table, snapshot, file, own)
                 .await
                 .map_err(|e| e.context(format!("duplicates in {}/{}", table.name(), file.path)))?;
             self.checked.insert(file.path.clone());
@@ -172,12 +268,13 @@ impl Dedup {
         true
     }
 
-    async fn read(
+    async fn check_file(
         &mut self,
         lake: &Lake,
         table: &Table,
+        snapshot: &Snapshot,
         file: &FileEntry,
-        schema: &SchemaRef,
+        own: &mut [OwnFile],
     ) -> Result<()> {
         if file.has_deletion_vector {
             return Err(Error::invalid(format!(
@@ -185,22 +282,61 @@ impl Dedup {
                 file.path
             )));
         }
+        let schema = &snapshot.schema;
+        let met = own
+            .iter_mut()
+            .filter(|own| self.reach.can_share(&own.entry, file));
+        let met: Vec<&mut OwnFile> = met.collect();
+        for own in met {
+            self.compare_file(lake, table.name(), schema, own).await?;
+        }
         let filter = match &mut self.filter {
             Some(filter) => filter,
-            none => none.insert(key_filter(&mut self.ours, self.filter_bytes)?),
+            none => none.insert(key_filter(&mut self.ours, self.rows, self.filter_bytes)?),
         };
         let location = lake.location(table.name(), &file.path)?;
         let reader =
             stored::Reader::open(lake.objects(), &location, &self.identity, schema).await?;
-        reader.marks(filter, |mark| self.stored.push(mark)).await
+        let stored = &mut self.stored;
+        reader
+            .marks(|key| filter.may_have(key), |mark| stored.push(mark))
+            .await
     }
 
-    /// Hands the rows that stay over, in the order of their arrival, each with
-    /// its flag, by what was checked so far.
+    /// The files of the rows that stay, each row with its flag, by what was
+    /// checked so far. Files without a row that goes or is flagged are as they
+    /// were, the others are written anew beside the old ones. Blocks.
     pub(super) fn survivors(
         &mut self,
-        mut take: impl FnMut(&RecordBatch) -> Result<()>,
-    ) -> Result<Survivors> {
+        own: &[OwnFile],
+        sorter: &SorterSpec,
+    ) -> Result<(Vec<WrittenFile>, Survivors)> {
+        self.judge()?;
+        let mut rewriting = Rewriting {
+            sorter,
+            writer: None,
+            sum: Survivors {
+                rows: self.rows,
+                ..Survivors::default()
+            },
+        };
+        let mut verdicts = self.verdicts.sorted()?.peekable();
+        let mut files = Vec::with_capacity(own.len());
+        let rewritten = own.iter().try_for_each(|own| {
+            let last = own.before + own.file.rows;
+            let is_here = |v: &Result<Verdict>| v.as_ref().map_or(true, |v| v.place() <= last);
+            if verdicts.peek().is_some_and(is_here) {
+                return rewriting.file(own, &mut verdicts);
+            }
+            files.push(own.file.clone());
+            Ok(())
+        });
+        let (new, sum) = rewriting.finish(rewritten)?;
+        files.extend(new);
+        Ok((files, sum))
+    }
+
+    fn judge(&mut self) -> Result<()> {
         let verdicts = &mut self.verdicts;
         verdicts.clear();
         let marks = merged(self.ours.sorted()?, self.stored.sorted()?);
@@ -211,37 +347,113 @@ impl Dedup {
                 true => verdicts.push(verdict),
                 false => Ok(()),
             }
-        })?;
-        let mut next = verdicts.sorted()?.peekable();
-        let mut sum = Survivors::default();
-        let mut place = 0;
-        self.spool.replay(|batch| {
-            let judged = judged(&batch, place, &mut next)?;
-            place += batch.num_rows() as u64;
-            sum.rows += judged.batch.num_rows() as u64;
-            sum.duplicates += (batch.num_rows() - judged.batch.num_rows()) as u64;
-            sum.key_conflicts += judged.key_conflicts;
-            match judged.batch.num_rows() {
-                0 => Ok(()),
-                _ => take(&judged.batch),
-            }
-        })?;
-        Ok(sum)
+        })
     }
 }
 
-fn key_filter(ours: &mut RecordSort<Mark>, memory_bytes: usize) -> Result<KeyFilter> {
-    let mut filter = KeyFilter::new(ours.len(), memory_bytes);
+impl Watch for Option<Dedup> {
+    fn note(&mut self, rows: &RecordBatch) -> Result<()> {
+        let Some(dedup) = self else {
+            return Ok(());
+        };
+        dedup.reach.note(rows)?;
+        dedup.compare_ties(rows)?;
+        dedup.rows += rows.num_rows() as u64;
+        Ok(())
+    }
+}
+
+/// The keys of some rows, with room for those of all.
+fn key_filter(ours: &mut RecordSort<Mark>, rows: u64, memory_bytes: usize) -> Result<KeyFilter> {
+    let mut filter = KeyFilter::new(rows, memory_bytes);
     for mark in ours.sorted()? {
         filter.insert(mark?.key);
     }
     Ok(filter)
 }
 
+/// What the log would say of a file.
+fn entry_of(file: &WrittenFile) -> FileEntry {
+    FileEntry {
+        path: file.path.clone(),
+        size: file.size,
+        modified_ms: 0,
+        partition: file.partition.clone(),
+        stats: file.stats.clone(),
+        tags: file.tags.clone(),
+        has_deletion_vector: false,
+    }
+}
+
+impl OwnFile {
+    pub(super) fn file(&self) -> &WrittenFile {
+        &self.file
+    }
+}
+
+/// Files on their way to fewer rows.
+struct Rewriting<'a> {
+    sorter: &'a SorterSpec,
+    writer: Option<SortedWriter>,
+    sum: Survivors,
+}
+
+impl Rewriting<'_> {
+    /// Takes the rows of a file that stay.
+    fn file(
+        &mut self,
+        own: &OwnFile,
+        verdicts: &mut std::iter::Peekable<impl Iterator<Item = Result<Verdict>>>,
+    ) -> Result<()> {
+        let sorter = self.sorter;
+        let mut place = own.before;
+        stored::replay(&sorter.target, &sorter.schema, &own.file, |batch| {
+            let judged = judged(&batch, place, verdicts)?;
+            place += batch.num_rows() as u64;
+            let gone = (batch.num_rows() - judged.batch.num_rows()) as u64;
+            self.sum.rows -= gone;
+            self.sum.duplicates += gone;
+            self.sum.key_conflicts += judged.key_conflicts;
+            match judged.batch.num_rows() {
+                0 => Ok(()),
+                _ => self.push(&judged.batch),
+            }
+        })
+    }
+
+    fn push(&mut self, batch: &RecordBatch) -> Result<()> {
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            none => none.insert(SortedWriter::new(self.sorter.clone())?),
+        };
+        writer.push(batch)
+    }
+
+    /// The new files, if the work before succeeded; else none are left.
+    fn finish(self, before: Result<()>) -> Result<(Vec<WrittenFile>, Survivors)> {
+        let files = match (self.writer, before) {
+            (Some(writer), Ok(())) => writer.finish()?,
+            (None, Ok(())) => Vec::new(),
+            (writer, Err(error)) => {
+                if let Some(Err(left)) = writer.map(SortedWriter::abort) {
+                    tracing::warn!(error = %left, "files of a failed write stay as orphans");
+                }
+                return Err(error);
+            }
+        };
+        Ok((files, self.sum))
+    }
+}
+
 /// The rows of a batch that stay, with their flags.
 struct Judged {
     batch: RecordBatch,
     key_conflicts: u64,
+}
+
+/// Rows without a flag yet: flags that are true are set once all is known.
+pub(super) fn unflagged(batch: &RecordBatch) -> Result<RecordBatch> {
+    with_flags(batch, vec![false; batch.num_rows()])
 }
 
 /// Applies the verdicts on the rows of a batch that follows `before` others.

@@ -3,7 +3,8 @@
 //! Promises: every row that was pushed is in exactly one returned file; every
 //! file holds one partition and is sorted (ascending, NULL first, equal rows
 //! as they arrived); at most one file is open at a time. Rows that arrive in
-//! order are passed on without sorting, copying, or spilling.
+//! order are passed on without sorting, copying, or spilling, unless the
+//! writer was told to wait for others that share its memory.
 //!
 //! Memory is split: half of the budget for rows that wait, their sort keys and
 //! their order (or for the runs being merged), a quarter for the row group
@@ -119,16 +120,36 @@ impl SorterSpec {
     }
 }
 
+/// Sees rows on their way to files.
+pub(super) trait Watch {
+    /// Rows in the order of the files, all columns of the table.
+    ///
+    /// # Errors
+    /// Any; nothing can be finished after one.
+    fn note(&mut self, rows: &RecordBatch) -> Result<()>;
+}
+
+/// Nobody looks.
+impl Watch for () {
+    fn note(&mut self, _: &RecordBatch) -> Result<()> {
+        Ok(())
+    }
+}
+
 /// Sorts and splits the rows of one table. Calls block: use it outside of async code.
-pub struct SortedWriter {
+pub struct SortedWriter<W = ()> {
     spec: Arc<SorterSpec>,
     keys: Arc<Keys>,
     order: OrderCheck,
     /// Whether every row so far came after the ones before it.
     in_order: bool,
+    /// Whether no file may be begun, since other writers share the memory.
+    waits: bool,
     buffer: Buffer,
+    /// Rows that came in order and wait.
+    sequence: Option<RunWriter>,
     runs: Vec<Run>,
-    output: Output,
+    output: Output<W>,
     failed: bool,
 }
 
@@ -138,6 +159,22 @@ impl SortedWriter {
     /// Fails with [`crate::ErrorKind::Invalid`] if a partition or sort column
     /// is not in the schema or has a type without order.
     pub fn new(spec: SorterSpec) -> Result<SortedWriter> {
+        SortedWriter::watched(spec, ())
+    }
+
+    /// Writes what is left and returns all files, each complete in the store.
+    ///
+    /// Where it fails, files written so far are deleted as by
+    /// [`SortedWriter::abort`], so that a full disk is not left full.
+    pub fn finish(self) -> Result<Vec<WrittenFile>> {
+        Ok(self.end()?.0)
+    }
+}
+
+#[expect(private_bounds, reason = "watchers are those of this crate")]
+impl<W: Watch> SortedWriter<W> {
+    /// [`SortedWriter::new`], with somebody who sees the rows.
+    pub(super) fn watched(spec: SorterSpec, watch: W) -> Result<SortedWriter<W>> {
         let partition = spec.places(&spec.partition_columns)?;
         let mut places = partition.clone();
         places.extend(spec.places(&spec.sort_columns)?);
@@ -146,9 +183,11 @@ impl SortedWriter {
         Ok(SortedWriter {
             order: OrderCheck::new(places),
             in_order: true,
+            waits: false,
             buffer: Buffer::new(),
+            sequence: None,
             runs: Vec::new(),
-            output: Output::new(Arc::clone(&spec), partition)?,
+            output: Output::new(Arc::clone(&spec), partition, watch)?,
             failed: false,
             keys,
             spec,
@@ -164,19 +203,36 @@ impl SortedWriter {
         self.guarded(|writer| writer.try_push(batch))
     }
 
-    /// Changes the memory for what comes. Rows beyond it are moved on, and the
-    /// file that is open ends.
+    /// Lets rows wait in so much memory, or on disk, until
+    /// [`SortedWriter::go_on`]; the file that is open ends. So of many writers
+    /// one at a time has an open file, and a row group as large as it should be.
     ///
     /// Fails like [`SortedWriter::push`].
-    pub(super) fn set_memory(&mut self, memory_bytes: usize) -> Result<()> {
-        self.guarded(|writer| writer.try_set_memory(memory_bytes))
+    pub(super) fn wait(&mut self, memory_bytes: usize) -> Result<()> {
+        self.waits = true;
+        self.guarded(|writer| {
+            writer.output.end_file()?;
+            writer.set_memory(memory_bytes);
+            match writer.buffer.bytes() > writer.spec.buffer_bytes() {
+                true => writer.flush(),
+                false => Ok(()),
+            }
+        })
     }
 
-    /// Writes what is left and returns all files, each complete in the store.
-    ///
-    /// Where it fails, files written so far are deleted as by
-    /// [`SortedWriter::abort`], so that a full disk is not left full.
-    pub fn finish(mut self) -> Result<Vec<WrittenFile>> {
+    /// Rows may go to files, with so much memory.
+    pub(super) fn go_on(&mut self, memory_bytes: usize) {
+        self.waits = false;
+        self.set_memory(memory_bytes);
+    }
+
+    /// Who sees the rows.
+    pub(super) fn watch(&mut self) -> &mut W {
+        self.output.watch()
+    }
+
+    /// [`SortedWriter::finish`], and who saw the rows.
+    pub(super) fn end(mut self) -> Result<(Vec<WrittenFile>, W)> {
         let finished = self.guarded(Self::try_finish);
         self.output.into_files(finished)
     }
@@ -221,21 +277,21 @@ impl SortedWriter {
         Ok(())
     }
 
-    fn try_set_memory(&mut self, memory_bytes: usize) -> Result<()> {
+    fn set_memory(&mut self, memory_bytes: usize) {
         let spec = Arc::new(SorterSpec {
             memory_bytes,
             ..SorterSpec::clone(&self.spec)
         });
-        if self.buffer.bytes() > spec.buffer_bytes() {
-            self.flush()?;
-        }
-        self.output.end_file()?;
         self.output.set_spec(Arc::clone(&spec));
         self.spec = spec;
-        Ok(())
     }
 
     fn try_finish(&mut self) -> Result<()> {
+        if self.in_order {
+            self.write_sequence()?;
+        } else {
+            self.end_sequence()?;
+        }
         if self.runs.is_empty() {
             return self.write_buffer();
         }
@@ -253,16 +309,55 @@ impl SortedWriter {
     /// Makes room for more rows.
     fn flush(&mut self) -> Result<()> {
         if self.in_order || self.buffer.is_empty() {
-            return self.write_buffer();
+            return match self.waits {
+                true => self.spill_sequence(),
+                false => self.write_buffer(),
+            };
         }
+        self.end_sequence()?;
         self.output.end_file()?;
         let sorted = self.buffer.take().sort(&self.keys)?;
+        if self.waits {
+            let all = std::iter::once(0..sorted.len()).collect();
+            return self.spill(&sorted, all);
+        }
         let ranges = self.by_size(&sorted)?;
         for range in ranges.large {
             self.write_range(&sorted, range)?;
         }
         self.output.end_file()?;
         self.spill(&sorted, ranges.small)
+    }
+
+    /// Moves buffered rows, which came in order, behind those that wait on disk.
+    fn spill_sequence(&mut self) -> Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let run = match &mut self.sequence {
+            Some(run) => run,
+            none => none.insert(RunWriter::create(&self.spec)?),
+        };
+        let rows = self.buffer.take();
+        rows.batches().try_for_each(|batch| run.write(batch))
+    }
+
+    /// Makes the rows that came in order one of the runs.
+    fn end_sequence(&mut self) -> Result<()> {
+        if let Some(run) = self.sequence.take() {
+            self.runs.push(run.finish(0)?);
+        }
+        Ok(())
+    }
+
+    /// Writes the rows that came in order and waited to files.
+    fn write_sequence(&mut self) -> Result<()> {
+        let Some(run) = self.sequence.take() else {
+            return Ok(());
+        };
+        run.finish(0)?
+            .batches()?
+            .try_for_each(|batch| self.output.write(&batch?))
     }
 
     /// Writes all buffered rows to files; used where no earlier row waits in a run.
@@ -358,7 +453,7 @@ impl SortedWriter {
     }
 }
 
-impl fmt::Debug for SortedWriter {
+impl<W> fmt::Debug for SortedWriter<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SortedWriter")
             .field("spec", &self.spec)

@@ -2,9 +2,9 @@
 //!
 //! Rows of a stream without duplicates follow any version. Where duplicates
 //! are dropped, they follow the version that they were compared with; where
-//! another commit took that place, they are compared with what came since,
-//! and files that hold a duplicate are written anew. The old ones are deleted:
-//! a conflict says that no commit named them.
+//! another commit took that place, they are compared with what came since.
+//! Files that hold a duplicate are written anew; the old ones are deleted once
+//! it is known that no commit names them.
 //!
 //! Each data commit says what it landed, the last one also what belongs to no
 //! table: with that row the unit is done.
@@ -18,7 +18,7 @@ use tokio::runtime::Handle;
 use tracing::warn;
 
 use super::missing;
-use super::rows::{Held, Rows, TableWriter};
+use super::rows::{Held, TableWriter};
 use super::{
     COMMIT_TRIES, Counts, Destination, INFO_KEY, TableReport, Unit, UnitReport, UnitWriter, long,
     overtaken, unknown,
@@ -65,14 +65,15 @@ impl UnitWriter {
     fn encode(&mut self, runtime: &Handle) -> Result<Vec<Part>> {
         let mut tables = std::mem::take(&mut self.tables);
         tables.sort_by(|a, b| a.name().cmp(b.name()));
+        let share = self.unit.spec.memory_bytes / tables.len().max(1);
         let mut parts: Vec<Part> = Vec::new();
         let mut tables = tables.into_iter();
         while let Some(mut table) = tables.next() {
-            match table.finished_rows(&self.unit, runtime) {
+            match table.finished_rows(&self.unit, share, runtime) {
                 Ok(files) => parts.push(Part { table, files }),
                 Err(error) => {
                     for part in &parts {
-                        self.unit.delete(part.table.name(), &part.files, runtime);
+                        part.delete_files(&self.unit, runtime);
                     }
                     for left in tables.filter_map(|table| table.abort().err()) {
                         warn!(error = %left, "files of a failed write stay as orphans");
@@ -152,7 +153,7 @@ impl Part {
             }
             Destination::Creating(definition) => runtime
                 .block_on(unit.lake.create_table(definition))
-                .inspect_err(|_| unit.delete(self.table.name(), &self.files, runtime))?,
+                .inspect_err(|_| self.delete_files(unit, runtime))?,
         };
         tracing::debug!(phase = "data");
         self.land_rows(unit, &table, rest.as_ref(), runtime)
@@ -169,8 +170,8 @@ impl Part {
         let mut base = table.snapshot();
         for _ in 0..COMMIT_TRIES {
             if unit.is_in(table.name(), &base.transactions)? {
-                if let Some(Rows::Held(_)) = self.table.rows {
-                    unit.delete(table.name(), &self.files, runtime);
+                if self.table.held.is_some() {
+                    self.delete_files(unit, runtime);
                 }
                 return Ok(Landed {
                     version: base.version,
@@ -182,6 +183,7 @@ impl Part {
             let commit = self.commit(unit, &base, rest)?;
             match runtime.block_on(table.log().commit(&base, &commit))? {
                 CommitOutcome::Committed(after) => {
+                    self.delete_replaced(unit, runtime);
                     return Ok(Landed {
                         version: after.version,
                         by_us: true,
@@ -194,13 +196,26 @@ impl Part {
         Err(overtaken(table.name()))
     }
 
+    /// Deletes the files of a part that no commit names.
+    fn delete_files(&self, unit: &Unit, runtime: &Handle) {
+        unit.delete(self.table.name(), &self.files, runtime);
+        self.delete_replaced(unit, runtime);
+    }
+
+    /// Deletes files in whose place others were written.
+    fn delete_replaced(&self, unit: &Unit, runtime: &Handle) {
+        if let Some(held) = &self.table.held {
+            unit.delete(self.table.name(), &held.without(&self.files), runtime);
+        }
+    }
+
     fn commit(&self, unit: &Unit, base: &Snapshot, rest: Option<&LedgerRow>) -> Result<Commit> {
         let files = self.files.iter();
         let adds: Vec<_> = files.map(|file| unit.new_file(file, &[])).collect();
         let table = &self.table;
         Ok(Commit {
             operation: unit.spec.operation.to_owned(),
-            blind: !adds.is_empty() && !matches!(table.rows, Some(Rows::Held(_))),
+            blind: !adds.is_empty() && table.held.is_none(),
             adds,
             data_change: true,
             transactions: unit.transactions(table.key),
@@ -218,7 +233,7 @@ impl Part {
             "landing": unit.next_landed,
             "rows": rows,
         });
-        if let Some(Rows::Held(_)) = self.table.rows {
+        if self.table.held.is_some() {
             landing["key_conflicts"] = self.table.counts.key_conflicts.into();
         }
         Ok(Map::from_iter([(INFO_KEY.to_owned(), landing)]))
@@ -254,22 +269,47 @@ impl Part {
 
 impl TableWriter {
     /// The files of all rows, or of those that the table does not have, if it
-    /// is there.
-    fn finished_rows(&mut self, unit: &Unit, runtime: &Handle) -> Result<Vec<WrittenFile>> {
-        match self.rows.take() {
-            Some(Rows::Sorting(rows)) => rows.finish(),
-            Some(Rows::Held(mut held)) => {
-                if let (Destination::Table(table), false) = (&self.destination, self.is_there) {
-                    let table = Arc::clone(table);
-                    let base = runtime.block_on(table.log().refresh())?;
-                    compare(unit, &mut held, &table, &base, runtime)?;
-                }
-                let files = self.write_survivors(&mut held)?;
-                self.rows = Some(Rows::Held(held));
-                Ok(files)
-            }
-            None => Err(Error::internal("a unit is committed twice")),
+    /// is there. `share` is the memory of this table among those of the unit.
+    fn finished_rows(
+        &mut self,
+        unit: &Unit,
+        share: usize,
+        runtime: &Handle,
+    ) -> Result<Vec<WrittenFile>> {
+        let memory_bytes = unit.spec.memory_bytes;
+        if share < memory_bytes {
+            self.go_on(memory_bytes / 2)?;
         }
+        let files = self.end_files()?;
+        let Some(mut held) = self.held.take() else {
+            return Ok(files);
+        };
+        let stays = self
+            .compared(unit, &mut held, files.clone(), runtime)
+            .inspect_err(|_| unit.delete(self.name(), &files, runtime))?;
+        held.dedup.set_memory(share)?;
+        self.held = Some(held);
+        Ok(stays)
+    }
+
+    /// The files of the rows that stay.
+    fn compared(
+        &mut self,
+        unit: &Unit,
+        held: &mut Held,
+        files: Vec<WrittenFile>,
+        runtime: &Handle,
+    ) -> Result<Vec<WrittenFile>> {
+        let own = held
+            .dedup
+            .own_files(&unit.lake, self.name(), &self.schema, files);
+        held.own = runtime.block_on(own)?;
+        if let (Destination::Table(table), false) = (&self.destination, self.is_there) {
+            let table = Arc::clone(table);
+            let base = runtime.block_on(table.log().refresh())?;
+            compare(unit, held, &table, &base, runtime)?;
+        }
+        self.write_survivors(held)
     }
 
     /// Drops from files that nobody has seen what the table has by now.
@@ -281,20 +321,17 @@ impl TableWriter {
         files: &mut Vec<WrittenFile>,
         runtime: &Handle,
     ) -> Result<()> {
-        match self.rows.take() {
-            Some(Rows::Held(mut held)) => {
-                if compare(unit, &mut held, table, base, runtime)? {
-                    let fewer = self.write_survivors(&mut held)?;
-                    unit.delete(table.name(), &std::mem::replace(files, fewer), runtime);
-                }
-                self.rows = Some(Rows::Held(held));
-                Ok(())
-            }
-            other => {
-                self.rows = other;
-                Ok(())
-            }
+        let Some(mut held) = self.held.take() else {
+            return Ok(());
+        };
+        if compare(unit, &mut held, table, base, runtime)? {
+            let stay = self.write_survivors(&mut held)?;
+            let before = std::mem::replace(files, stay);
+            let rewritten = held.rewritten(&before);
+            unit.delete(table.name(), &rewritten, runtime);
         }
+        self.held = Some(held);
+        Ok(())
     }
 }
 
@@ -306,7 +343,8 @@ fn compare(
     runtime: &Handle,
 ) -> Result<bool> {
     tracing::debug!(phase = "compare");
-    runtime.block_on(held.dedup.check(&unit.lake, table, base))
+    let Held { dedup, own, .. } = held;
+    runtime.block_on(dedup.check(&unit.lake, table, base, own))
 }
 
 impl Unit {

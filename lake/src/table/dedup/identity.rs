@@ -64,6 +64,12 @@ impl Identity {
             && !self.key.iter().any(|key| key == column)
     }
 
+    /// Whether rows with the same key have the same value in a column.
+    pub(super) fn implies(&self, column: &str) -> bool {
+        let named = |name: &str| self.key.iter().any(|key| key == name);
+        named(column) || (self.is_derived(column) && named(names::TIME))
+    }
+
     fn is_derived(&self, column: &str) -> bool {
         self.is_absolute && [names::DATE, names::MONTH, names::YEAR].contains(&column)
     }

@@ -8,7 +8,7 @@
 //! and NaN are outside of bounds, so a column of the unit that has them
 //! excludes nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{cast, max, max_string, min, min_string};
@@ -112,6 +112,56 @@ impl Reach {
             })
     }
 
+    /// Whether a file of the unit and another can hold rows with the same key,
+    /// by the axis.
+    pub(super) fn can_share(&self, own: &FileEntry, other: &FileEntry) -> bool {
+        let ((from, to), (first, last)) = (self.span(own), self.span(other));
+        from <= last && first <= to
+    }
+
+    /// Which of some files of the unit can hold a key that another of them has.
+    pub(super) fn overlaps(&self, files: &[FileEntry]) -> BTreeSet<usize> {
+        let spans = files.iter().map(|file| self.span(file)).enumerate();
+        let mut spans: Vec<(usize, (f64, f64))> = spans.collect();
+        spans.sort_by(|(_, a), (_, b)| a.0.total_cmp(&b.0));
+        let mut found = BTreeSet::new();
+        let mut longest: Option<(usize, f64)> = None;
+        for (at, (from, to)) in spans {
+            match longest {
+                Some((other, end)) if from <= end => {
+                    found.extend([at, other]);
+                    if to > end {
+                        longest = Some((at, to));
+                    }
+                }
+                _ => longest = Some((at, to)),
+            }
+        }
+        found
+    }
+
+    /// What the keys of a file span on the axis; all of it where that is not
+    /// known. Bounds are rounded, which keeps what overlaps overlapping.
+    fn span(&self, file: &FileEntry) -> (f64, f64) {
+        let known = match &self.days {
+            Some(days) => days.span(file),
+            None => self.run_span(file),
+        };
+        known.unwrap_or((f64::NEG_INFINITY, f64::INFINITY))
+    }
+
+    fn run_span(&self, file: &FileEntry) -> Option<(f64, f64)> {
+        let axis = self
+            .axis
+            .as_deref()
+            .filter(|axis| self.bounds.contains_key(*axis))?;
+        // NULL is a key as well, and outside of bounds.
+        let nulls = file.stats.columns.get(axis)?.nulls?;
+        let (min, max) = self.told(file, axis).tags?;
+        let (min, max): (f64, f64) = (min.parse().ok()?, max.parse().ok()?);
+        (nulls == 0 && min <= max).then_some((min, max))
+    }
+
     /// What the log says of a column of a file.
     fn told<'f>(&self, file: &'f FileEntry, name: &str) -> Told<'f> {
         let tag = |tag| (self.axis.as_deref() == Some(name)).then(|| file.tags.get(tag))?;
@@ -152,6 +202,14 @@ impl Days {
             let span = self.spans.entry(day).or_insert((micros, micros));
             *span = (span.0.min(micros), span.1.max(micros));
         }
+    }
+
+    fn span(&self, file: &FileEntry) -> Option<(f64, f64)> {
+        let (first, last) = span_of(file).filter(|(first, last)| first <= last)?;
+        Some(match self.is_exact {
+            true => (first as f64, last as f64),
+            false => (first.div_euclid(DAY) as f64, last.div_euclid(DAY) as f64),
+        })
     }
 
     fn meet(&self, file: &FileEntry) -> bool {

@@ -1,23 +1,22 @@
-//! Rows of stored files, as marks.
+//! Rows of files, as marks, or as they were written.
 //!
 //! Reads the columns of the key first, and the others only of rows whose key
-//! the filter lets through: a file without a row of the unit costs its key.
+//! is let through: a file without a row of the unit costs its key.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use futures::TryStreamExt;
 use object_store::ObjectStore;
 use object_store::path::Path;
 
-use super::filter::KeyFilter;
 use super::identity::Identity;
 use super::verdict::{Mark, STORED};
-use crate::parquet::DataFile;
+use crate::parquet::{DataFile, Target, WrittenFile};
 use crate::{Error, Result};
 
 /// One stored file.
@@ -68,6 +67,54 @@ impl Columns {
             &options,
         )?)
     }
+}
+
+/// Hands all rows of a file of ours over, in order, in the columns of the
+/// table. Blocks.
+pub(super) fn replay(
+    target: &Target,
+    schema: &SchemaRef,
+    written: &WrittenFile,
+    mut take: impl FnMut(RecordBatch) -> Result<()>,
+) -> Result<()> {
+    let location = target.location(&written.path)?;
+    let runtime = &target.runtime;
+    let file = runtime.block_on(DataFile::open(&target.objects, &location))?;
+    let columns = Columns::of(file.schema(), schema, |_| true);
+    for row_group in 0..file.row_groups() {
+        let mut batches = file.rows(row_group, &columns.places, None)?;
+        while let Some(batch) = runtime.block_on(batches.try_next())? {
+            take(with_partition(
+                &columns.typed(&batch)?,
+                schema,
+                &written.partition,
+            )?)?;
+        }
+    }
+    Ok(())
+}
+
+/// All columns of the table: those that are not in files say the same in each row.
+fn with_partition(
+    batch: &RecordBatch,
+    schema: &SchemaRef,
+    partition: &BTreeMap<String, Option<String>>,
+) -> Result<RecordBatch> {
+    let rows = batch.num_rows();
+    let columns = schema.fields().iter().map(|field| {
+        if let Some(column) = batch.column_by_name(field.name()) {
+            return Ok(Arc::clone(column));
+        }
+        match partition.get(field.name()).and_then(Option::as_deref) {
+            Some(value) => {
+                let text: ArrayRef = Arc::new(StringArray::from(vec![value; rows]));
+                typed(&text, field)
+            }
+            None => Ok(new_null_array(field.data_type(), rows)),
+        }
+    });
+    let columns = columns.collect::<Result<Vec<_>>>()?;
+    Ok(RecordBatch::try_new(SchemaRef::clone(schema), columns)?)
 }
 
 fn typed(column: &ArrayRef, told: &FieldRef) -> Result<ArrayRef> {
@@ -121,14 +168,14 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Tells of every row whose key the filter lets through.
+    /// Tells of every row whose key is let through, in order, as of a stored one.
     pub(super) async fn marks(
         &self,
-        filter: &KeyFilter,
+        lets_through: impl Fn(u128) -> bool,
         mut tell: impl FnMut(Mark) -> Result<()>,
     ) -> Result<()> {
         for row_group in 0..self.file.row_groups() {
-            let hits = self.hits(row_group, filter).await?;
+            let hits = self.hits(row_group, &lets_through).await?;
             if !hits.keys.is_empty() {
                 self.tell_of(row_group, &hits, &mut tell).await?;
             }
@@ -136,13 +183,13 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    async fn hits(&self, row_group: usize, filter: &KeyFilter) -> Result<Hits> {
+    async fn hits(&self, row_group: usize, lets_through: impl Fn(u128) -> bool) -> Result<Hits> {
         let mut hits = Hits::default();
         let mut row = 0;
         let mut batches = self.file.rows(row_group, &self.key.places, None)?;
         while let Some(batch) = batches.try_next().await? {
             for key in self.identity.key_hashes(&self.key.typed(&batch)?)? {
-                if filter.may_have(key) {
+                if lets_through(key) {
                     hits.add(row, key);
                 }
                 row += 1;

@@ -10,7 +10,7 @@ use crate::Result;
 pub(super) const STORED: u64 = 0;
 
 /// A row, as hashes. Sorts by key, then by the rest, then stored rows first
-/// and those of the unit as they arrived.
+/// and those of the unit as they stand in its files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Mark {
     /// The hash of the key.
@@ -82,15 +82,19 @@ fn first<const N: usize>(bytes: &[u8]) -> [u8; N] {
         .expect("a record is read in its full length")
 }
 
-/// Judges the rows of a unit by sorted marks. Tells of each row at most once,
-/// in no order.
+/// Judges the rows of a unit by sorted marks, of which a row may have several.
+/// Tells of each row at most once, in no order.
 pub(super) fn judge(
     marks: impl Iterator<Item = Result<Mark>>,
     mut tell: impl FnMut(Verdict) -> Result<()>,
 ) -> Result<()> {
     let mut open: Option<KeyGroup> = None;
+    let mut last: Option<Mark> = None;
     for mark in marks {
         let mark = mark?;
+        if last.replace(mark) == Some(mark) && mark.place != STORED {
+            continue;
+        }
         if open.as_ref().is_some_and(|group| group.key != mark.key)
             && let Some(group) = open.take()
         {

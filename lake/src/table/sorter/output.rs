@@ -10,7 +10,7 @@ use arrow::compute::partition;
 use arrow::datatypes::SchemaRef;
 use object_store::ObjectStoreExt;
 
-use super::SorterSpec;
+use super::{SorterSpec, Watch};
 use crate::Result;
 use crate::parquet::{
     ClosingFile, EncodingPlan, FileWriter, UPLOAD_BYTES, WriteOptions, WrittenFile, batch_bytes,
@@ -25,7 +25,8 @@ const CLOSING_MAX: usize = 16;
 const LOOKS_PER_FILE: usize = 16;
 
 /// Where sorted rows go.
-pub(super) struct Output {
+pub(super) struct Output<W> {
+    watch: W,
     spec: Arc<SorterSpec>,
     partition_places: Vec<usize>,
     data_places: Vec<usize>,
@@ -48,18 +49,23 @@ struct PartitionValue {
     text: Option<String>,
 }
 
-impl Output {
+impl<W: Watch> Output<W> {
     /// Files that are begun from now on are as this says.
     pub(super) fn set_spec(&mut self, spec: Arc<SorterSpec>) {
         self.spec = spec;
     }
 
-    pub(super) fn new(spec: Arc<SorterSpec>, partition_places: Vec<usize>) -> Result<Output> {
+    pub(super) fn new(
+        spec: Arc<SorterSpec>,
+        partition_places: Vec<usize>,
+        watch: W,
+    ) -> Result<Output<W>> {
         let data_places: Vec<usize> = (0..spec.schema.fields().len())
             .filter(|place| !partition_places.contains(place))
             .collect();
         let data_schema = Arc::new(spec.schema.project(&data_places)?);
         Ok(Output {
+            watch,
             spec,
             partition_places,
             data_places,
@@ -71,6 +77,10 @@ impl Output {
         })
     }
 
+    pub(super) fn watch(&mut self) -> &mut W {
+        &mut self.watch
+    }
+
     pub(super) fn partition_places(&self) -> &[usize] {
         &self.partition_places
     }
@@ -80,6 +90,7 @@ impl Output {
         if batch.num_rows() == 0 {
             return Ok(());
         }
+        self.watch.note(batch)?;
         let data = batch.project(&self.data_places)?;
         for range in self.partition_ranges(batch)? {
             self.enter(batch, range.start)?;
@@ -121,9 +132,9 @@ impl Output {
 
     /// All files, each complete in the store, if the work before succeeded;
     /// else, or if they cannot be completed, none of them.
-    pub(super) fn into_files(mut self, before: Result<()>) -> Result<Vec<WrittenFile>> {
+    pub(super) fn into_files(mut self, before: Result<()>) -> Result<(Vec<WrittenFile>, W)> {
         match before.and_then(|()| self.complete()) {
-            Ok(()) => Ok(self.files),
+            Ok(()) => Ok((self.files, self.watch)),
             Err(error) => {
                 if let Err(left) = self.abort() {
                     tracing::warn!(error = %left, "files of a failed write stay as orphans");

@@ -37,6 +37,13 @@ impl Run {
     pub(super) fn level(&self) -> usize {
         self.level
     }
+
+    /// Its rows, in order.
+    pub(super) fn batches(self) -> Result<impl Iterator<Item = Result<RecordBatch>>> {
+        let batches = StreamReader::try_new(BufReader::new(self.file), None);
+        let batches = batches.map_err(scratch_error)?;
+        Ok(batches.map(|batch| batch.map_err(scratch_error)))
+    }
 }
 
 /// Writes a run, batch by batch.
