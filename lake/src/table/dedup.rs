@@ -68,6 +68,8 @@ use crate::{Error, Result};
 
 /// The rows of one unit in one table, and which of them stay.
 pub(super) struct Dedup {
+    /// The columns of the unit's files, which the table may not have yet.
+    schema: SchemaRef,
     identity: Identity,
     reach: Reach,
     /// None where every row is compared.
@@ -124,6 +126,7 @@ impl Dedup {
     ) -> Dedup {
         let identity = Identity::new(definition, scratch.random.next_u64());
         Dedup {
+            schema: SchemaRef::clone(schema),
             reach: Reach::new(definition, identity.key()),
             ties: Ties::new(&identity, sorted_by, schema),
             identity,
@@ -178,7 +181,6 @@ impl Dedup {
         &mut self,
         lake: &Lake,
         table: &str,
-        schema: &SchemaRef,
         files: Vec<WrittenFile>,
     ) -> Result<Vec<OwnFile>> {
         let mut before = 0;
@@ -196,26 +198,20 @@ impl Dedup {
         if self.ties.as_ref().is_some_and(|ties| ties.passes() > 1) {
             let entries: Vec<FileEntry> = own.iter().map(|own| own.entry.clone()).collect();
             for at in self.reach.overlaps(&entries) {
-                self.compare_file(lake, table, schema, &mut own[at]).await?;
+                self.compare_file(lake, table, &mut own[at]).await?;
             }
         }
         Ok(own)
     }
 
     /// Reads rows of the unit back.
-    async fn compare_file(
-        &mut self,
-        lake: &Lake,
-        table: &str,
-        schema: &SchemaRef,
-        own: &mut OwnFile,
-    ) -> Result<()> {
+    async fn compare_file(&mut self, lake: &Lake, table: &str, own: &mut OwnFile) -> Result<()> {
         if own.is_compared {
             return Ok(());
         }
         let location = lake.location(table, &own.file.path)?;
         let reader =
-            stored::Reader::open(lake.objects(), &location, &self.identity, schema).await?;
+            stored::Reader::open(lake.objects(), &location, &self.identity, &self.schema).await?;
         let mut place = own.before;
         let (ours, filter) = (&mut self.ours, &mut self.filter);
         let every = |_| true;
@@ -282,13 +278,12 @@ impl Dedup {
                 file.path
             )));
         }
-        let schema = &snapshot.schema;
         let met = own
             .iter_mut()
             .filter(|own| self.reach.can_share(&own.entry, file));
         let met: Vec<&mut OwnFile> = met.collect();
         for own in met {
-            self.compare_file(lake, table.name(), schema, own).await?;
+            self.compare_file(lake, table.name(), own).await?;
         }
         let filter = match &mut self.filter {
             Some(filter) => filter,
@@ -296,7 +291,8 @@ impl Dedup {
         };
         let location = lake.location(table.name(), &file.path)?;
         let reader =
-            stored::Reader::open(lake.objects(), &location, &self.identity, schema).await?;
+            stored::Reader::open(lake.objects(), &location, &self.identity, &snapshot.schema)
+                .await?;
         let stored = &mut self.stored;
         reader
             .marks(|key| filter.may_have(key), |mark| stored.push(mark))

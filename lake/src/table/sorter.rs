@@ -339,7 +339,8 @@ impl<W: Watch> SortedWriter<W> {
             none => none.insert(RunWriter::create(&self.spec)?),
         };
         let rows = self.buffer.take();
-        rows.batches().try_for_each(|batch| run.write(batch))
+        rows.chunks(self.spec.chunk_bytes())
+            .try_for_each(|batch| run.write(&batch?))
     }
 
     /// Makes the rows that came in order one of the runs.
@@ -365,8 +366,8 @@ impl<W: Watch> SortedWriter<W> {
         let rows = self.buffer.take();
         if self.in_order {
             return rows
-                .batches()
-                .try_for_each(|batch| self.output.write(batch));
+                .chunks(self.spec.chunk_bytes())
+                .try_for_each(|batch| self.output.write(&batch?));
         }
         self.output.end_file()?;
         let sorted = rows.sort(&self.keys)?;

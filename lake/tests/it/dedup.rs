@@ -3,6 +3,7 @@
 //! auditor reads the files through the record interface.
 
 mod gate;
+mod random;
 pub(crate) mod samples;
 
 use std::sync::Arc;
@@ -104,6 +105,13 @@ impl Site {
         let listed: Vec<_> = self.runtime.block_on(listed.try_collect()).unwrap();
         let files = listed.iter().filter_map(|o| o.location.filename());
         files.filter(|name| name.starts_with("part-")).count()
+    }
+
+    /// Data files of the newest version.
+    fn committed_files(&self) -> usize {
+        let lake = self.process();
+        let table = self.runtime.block_on(lake.table(TABLE)).unwrap().unwrap();
+        table.snapshot().files.len()
     }
 
     /// A commit of another writer that knows nothing of duplicates: a plain
@@ -354,6 +362,31 @@ fn equal_rows_that_lie_far_apart_are_found_in_little_memory() {
 }
 
 #[test]
+fn late_rows_of_a_unit_are_compared_with_its_own_files() {
+    // The first rows are in files before the late ones come.
+    let mut rows: Vec<Sample> = (0..40_000).map(|n| sample(n, "a", 1.0)).collect();
+    rows.extend((100..200).map(|n| sample(n, "a", 1.0)));
+    rows.extend((200..250).map(|n| sample(n, "a", 2.0)));
+    rows.extend((50_000..50_010).map(|n| sample(n, "a", 1.0)));
+    let landing = Landing {
+        memory_bytes: 1 << 20,
+        ..Landing::new(absolute(), 1, &rows)
+    };
+    let site = Site::new();
+    let report = site.land(&site.process(), &landing);
+    assert_eq!(
+        (report.rows_committed, report.rows_duplicate),
+        (40_060, 100)
+    );
+    assert_eq!(report.key_conflicts, 50);
+    let rows = site.table().rows;
+    let flagged = rows.iter().filter(|r| r.shown("_key_conflict") == "true");
+    let flagged: Vec<String> = flagged.map(|row| row.shown("value")).collect();
+    assert_eq!(flagged.len(), 50);
+    assert_eq!((rows.len(), site.files()), (40_060, site.committed_files()));
+}
+
+#[test]
 fn late_rows_meet_the_files_of_their_own_day_only() {
     let site = Site::new();
     let lake = site.process();
@@ -371,7 +404,8 @@ fn late_rows_meet_the_files_of_their_own_day_only() {
         let before = site.counting.counts();
         let report = site.land(&lake, &Landing::new(absolute(), number, rows));
         let after = site.counting.counts();
-        // Each file that is read is asked for its size once.
+        // A file is asked for its size each time it is read: files of the table
+        // once, those of the unit to be compared and to lose rows.
         (said(&report), after.head.calls - before.head.calls)
     };
     let nowhere = reads_of(100, &[sample(1, "a", 1.0).on(30)]);
@@ -386,11 +420,11 @@ fn late_rows_meet_the_files_of_their_own_day_only() {
             ),
             (
                 "2 in, 1 committed, 1 duplicate, 1 conflicts, 1 files",
-                1,
+                3,
             ),
             (
                 "2 in, 0 committed, 2 duplicate, 0 conflicts, 0 files",
-                2,
+                6,
             ),
             (
                 "1 in, 1 committed, 0 duplicate, 0 conflicts, 1 files",

@@ -300,9 +300,7 @@ impl TableWriter {
         files: Vec<WrittenFile>,
         runtime: &Handle,
     ) -> Result<Vec<WrittenFile>> {
-        let own = held
-            .dedup
-            .own_files(&unit.lake, self.name(), &self.schema, files);
+        let own = held.dedup.own_files(&unit.lake, self.name(), files);
         held.own = runtime.block_on(own)?;
         if let (Destination::Table(table), false) = (&self.destination, self.is_there) {
             let table = Arc::clone(table);

@@ -67,6 +67,75 @@ fn of_equal_rows_the_first_stays() {
 }
 
 #[test]
+fn a_row_with_two_marks_is_no_duplicate_of_itself() {
+    check_verdicts("1:1:1 1:1:1", &expect![""]);
+    check_verdicts("1:1:1 1:1:1 1:1:2 1:1:2", &expect!["2=duplicate"]);
+    check_verdicts("1:5:1 1:5:1 1:7:2 1:7:2", &expect!["2=conflict"]);
+}
+
+/// Columns of keys by which rows are sorted, and batches of hours and hosts.
+fn check_ties(key: &str, sorted_by: &[&str], batches: &[&[(i64, &str)]], expected: &Expect) {
+    let definition = Definition::from_toml(&ABSOLUTE.replace("KEY", key), "s.toml").unwrap();
+    let identity = Identity::new(&definition, 0);
+    let batches = batches.iter().map(|rows| {
+        let times = hours(&rows.iter().map(|row| row.0).collect::<Vec<_>>());
+        let hosts: ArrayRef = Arc::new(StringArray::from_iter_values(rows.iter().map(|r| r.1)));
+        RecordBatch::try_from_iter([("time", times), ("host", hosts)]).unwrap()
+    });
+    let batches: Vec<RecordBatch> = batches.collect();
+    let sorted_by: Vec<String> = sorted_by.iter().map(|&name| name.to_owned()).collect();
+    let mut table = String::new();
+    match Ties::new(&identity, &sorted_by, batches[0].schema_ref()) {
+        None => table.push_str("every row is compared\n"),
+        Some(mut ties) => {
+            for batch in &batches {
+                let tied = ties.next(batch).unwrap();
+                let before = if tied.before.is_some() { "last " } else { "" };
+                writeln!(table, "pass {}: {before}{:?}", ties.passes(), tied.ranges).unwrap();
+            }
+        }
+    }
+    expected.assert_eq(&table);
+}
+
+#[test]
+fn rows_that_tie_in_the_order_are_compared() {
+    let batches: [&[(i64, &str)]; 5] = [
+        &[(1, "a"), (2, "a"), (2, "a"), (3, "b")],
+        &[(3, "b"), (4, "a")],
+        &[(4, "b"), (4, "b")],
+        &[(4, "b"), (4, "b")],
+        &[(1, "a")],
+    ];
+    check_ties(
+        r#""time", "host""#,
+        &["time", "host"],
+        &batches,
+        &expect![[r#"
+            pass 1: [1..3]
+            pass 1: last [0..1]
+            pass 1: [0..2]
+            pass 1: last [0..2]
+            pass 2: []
+        "#]],
+    );
+    check_ties(r#""time", "host""#, &["time"], &batches, &expect![[r#"
+        pass 1: [1..3]
+        pass 1: last [0..1]
+        pass 1: last [0..2]
+        pass 1: last [0..2]
+        pass 2: []
+    "#]]);
+    // The host of a row says nothing of its place.
+    check_ties(r#""host""#, &["time"], &batches, &expect![[r#"
+        every row is compared
+    "#]]);
+    check_ties(r#""time""#, &["time", "host"], &batches, &expect![[r#"
+        every row is compared
+    "#]]);
+}
+
+#[test]
 fn of_one_key_with_other_values_all_stay_and_all_but_the_first_are_flagged() {
     check_verdicts("1:9:1 1:5:2 1:7:3", &expect!["2=conflict 3=conflict"]);
     // By arrival, whatever the order of hashes.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use arrow::array::{Array, ArrayRef, AsArray, OffsetSizeTrait, RecordBatch, UInt32Array};
-use arrow::compute::{cast, interleave, partition, take_record_batch};
+use arrow::compute::{cast, concat_batches, interleave, partition, take_record_batch};
 use arrow::datatypes::DataType;
 
 use super::Keys;
@@ -38,8 +38,24 @@ impl Buffer {
         self.bytes
     }
 
-    pub(super) fn batches(&self) -> impl Iterator<Item = &RecordBatch> {
-        self.batches.iter()
+    /// The rows as they arrived, small batches put together up to about so
+    /// many bytes: each costs its columns.
+    pub(super) fn chunks(&self, bytes: usize) -> impl Iterator<Item = Result<RecordBatch>> {
+        let mut rest = self.batches.as_slice();
+        std::iter::from_fn(move || {
+            let mut sum = 0;
+            let more = rest.iter().take_while(|batch| {
+                sum += batch_bytes(batch);
+                sum <= bytes
+            });
+            let (chunk, left) = rest.split_at(more.count().max(1).min(rest.len()));
+            rest = left;
+            match chunk {
+                [] => None,
+                [one] => Some(Ok(one.clone())),
+                [first, ..] => Some(concat_batches(first.schema_ref(), chunk).map_err(Error::from)),
+            }
+        })
     }
 
     /// Whether the batch can be sorted together with those that wait.

@@ -6,7 +6,7 @@ use arrow::array::{
     Array, ArrayRef, AsArray, Date32Array, DictionaryArray, Float64Array, Int64Array, RecordBatch,
     StringArray,
 };
-use arrow::compute::{cast, concat_batches};
+use arrow::compute::{SortColumn, cast, concat_batches, lexsort_to_indices, take_record_batch};
 use arrow::datatypes::{DataType, Date32Type, Field, Int32Type, Int64Type, Schema};
 use arrow::row::{RowConverter, SortField};
 use object_store::memory::InMemory;
@@ -122,20 +122,25 @@ impl Lake {
             writer.push(batch).unwrap();
         }
         let files = writer.finish().unwrap();
+        self.check_files(batches, &files, &spec);
+        files
+    }
+
+    /// The files hold the rows, in order, and nothing else is left.
+    fn check_files(&self, batches: &[RecordBatch], files: &[WrittenFile], spec: &SorterSpec) {
         assert_eq!(self.spill_files(), 0);
         assert_eq!(self.objects_count(), files.len());
         let mut read = RowHash::default();
-        for file in &files {
+        for file in files {
             let rows = self.read(file);
             assert_eq!(rows.num_rows() as u64, file.rows);
             assert_eq!(row_hash(&rows).unwrap(), file.row_hash);
             assert_sorted(&rows, &spec.sort_columns);
             assert_eq!(file.tags[TAG_SORT], spec.sort_columns.join(","));
-            read += row_hash(&with_partition(&rows, file, &spec)).unwrap();
+            read += row_hash(&with_partition(&rows, file, spec)).unwrap();
         }
         let pushed: RowHash = batches.iter().map(|batch| row_hash(batch).unwrap()).sum();
         assert_eq!(read, pushed);
-        files
     }
 }
 
@@ -460,8 +465,8 @@ fn what_waits_stays_within_the_budget() {
             .unwrap();
         let held: usize = writer
             .buffer
-            .batches()
-            .map(RecordBatch::get_array_memory_size)
+            .chunks(0)
+            .map(|batch| batch.unwrap().get_array_memory_size())
             .sum();
         assert!(held <= writer.spec.memory_bytes / 2, "{held} bytes held");
         assert!(writer.runs.len() <= 2 * RUNS_PER_LEVEL);
@@ -552,4 +557,50 @@ fn nothing_in_means_no_file_out() {
     writer.push(&rows.slice(0, 0)).unwrap();
     assert!(writer.finish().unwrap().is_empty());
     assert_eq!(lake.objects_count(), 0);
+}
+
+#[test]
+fn writers_that_wait_write_what_others_write() {
+    const STEP: usize = 700;
+    for (rows, in_order) in [(1_400, true), (60_000, true), (60_000, false)] {
+        let lake = Lake::new();
+        let all = random_rows(&lake.random, rows, 40);
+        let spec = lake.spec(&all, 4 << 20);
+        let all = match in_order {
+            true => sorted_by(&all, &spec),
+            false => all,
+        };
+        let mut writer = SortedWriter::new(spec.clone()).unwrap();
+        for start in (0..rows).step_by(STEP) {
+            if start == 10 * STEP {
+                writer.wait(512 << 10).unwrap();
+                assert!(writer.buffer.bytes() <= 256 << 10);
+            }
+            let rows = STEP.min(rows - start);
+            writer.push(&all.slice(start, rows)).unwrap();
+        }
+        let waits = (writer.sequence.is_some(), !writer.runs.is_empty());
+        let is_long = rows > 10 * STEP;
+        assert_eq!(waits, (is_long && in_order, is_long && !in_order), "{rows}");
+        writer.go_on(4 << 20);
+        let files = writer.finish().unwrap();
+        lake.check_files(&[all], &files, &spec);
+        // Of one partition the rows that came in order are in one file.
+        let partitions: std::collections::BTreeSet<_> =
+            files.iter().map(|file| &file.partition).collect();
+        assert!(!in_order || files.len() <= partitions.len() + 1);
+    }
+}
+
+/// The rows in the order of files.
+fn sorted_by(rows: &RecordBatch, spec: &SorterSpec) -> RecordBatch {
+    let names = spec.partition_columns.iter().chain(&spec.sort_columns);
+    let columns: Vec<SortColumn> = names
+        .map(|name| SortColumn {
+            values: Arc::clone(rows.column_by_name(name).unwrap()),
+            options: Some(ORDER),
+        })
+        .collect();
+    let order = lexsort_to_indices(&columns, None).unwrap();
+    take_record_batch(rows, &order).unwrap()
 }
