@@ -1,0 +1,11 @@
+//! t
+mod ascent;
+mod atmosphere;
+mod engine;
+mod guidance;
+mod instant;
+mod noise;
+mod numeric;
+mod packet;
+mod tank;
+mod vehicle;
