@@ -44,10 +44,11 @@ impl Instant {
     }
 
     /// Unsegmented code with a fraction of 16 bits: parts of 2^-16 s since the
-    /// GPS epoch (CCSDS 301.0-B, 3.2), to the next part.
+    /// GPS epoch (CCSDS 301.0-B, 3.2), cut to whole parts.
     pub(crate) fn unsegmented(self) -> f64 {
         let micros = self.0 - GPS_EPOCH_MICROS + GPS_MINUS_UTC_S * 1_000_000;
-        (micros * 65_536).div_euclid(1_000_000) as f64
+        let (seconds, rest) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
+        (seconds * 65_536 + rest * 65_536 / 1_000_000) as f64
     }
 
     /// The instant at which a GPS clock begins that starts at its epoch.
