@@ -32,7 +32,7 @@ const COAST_IN_ORBIT_S: f64 = 20.0;
 const FLIGHT_LIMIT_S: f64 = 900.0;
 
 /// The throttle keeps the dynamic pressure near this bound, Pa.
-const DYNAMIC_PRESSURE_LIMIT_PA: f64 = 30_000.0;
+const DYNAMIC_PRESSURE_LIMIT_PA: f64 = 27_000.0;
 /// The throttle keeps the acceleration below this bound, m/s^2.
 const ACCELERATION_LIMIT: f64 = 4.5 * G0;
 const THROTTLE_MIN: f64 = 0.6;
@@ -164,9 +164,7 @@ impl Ascent {
             motion: Motion {
                 radius_m: EARTH_RADIUS_M,
                 climb_m_s: 0.0,
-                horizontal_m_s: EARTH_RADIUS_M
-                    * EARTH_RATE_RAD_S
-                    * vehicle.site.cos_inclination(),
+                horizontal_m_s: EARTH_RADIUS_M * EARTH_RATE_RAD_S * vehicle.site.cos_inclination(),
                 range_rad: 0.0,
                 work_j_kg: 0.0,
             },
@@ -179,7 +177,10 @@ impl Ascent {
             axial_m_s2: 0.0,
             has_first_stage: true,
             air: air(0.0),
-            guidance: Guidance::new(target_m, 0.92 * second.propellant_kg() / second.full_flow_kg_s()),
+            guidance: Guidance::new(
+                target_m,
+                0.92 * second.propellant_kg() / second.full_flow_kg_s(),
+            ),
             follows_velocity: false,
             step: -crate::numeric::whole(COUNTDOWN_S / STEP_S),
             phase_began_s: -COUNTDOWN_S,
@@ -238,7 +239,8 @@ impl Ascent {
         self.air = air(self.motion.altitude_m());
         self.command();
         if self.has_first_stage {
-            self.cluster.step(self.time_s(), self.first_throttle(), STEP_S);
+            self.cluster
+                .step(self.time_s(), self.first_throttle(), STEP_S);
         }
         let upper = if self.upper.is_commanded { 1.0 } else { 0.0 };
         self.upper.power += (upper - self.upper.power) * STEP_S / UPPER_LAG_S;
@@ -279,7 +281,7 @@ impl Ascent {
     fn limited_throttle(&self) -> f64 {
         let first = &self.vehicle.stages[0];
         let by_acceleration = ACCELERATION_LIMIT * self.mass_kg() / first.thrust_vacuum_n;
-        let by_pressure = 1.9 - 1.1 * self.dynamic_pressure_pa() / DYNAMIC_PRESSURE_LIMIT_PA;
+        let by_pressure = 2.2 - 1.4 * self.dynamic_pressure_pa() / DYNAMIC_PRESSURE_LIMIT_PA;
         by_acceleration.min(by_pressure).clamp(THROTTLE_MIN, 1.0)
     }
 
@@ -304,7 +306,11 @@ impl Ascent {
                 let of_velocity = crate::numeric::atan2(up, along);
                 let kicked = upright - self.vehicle.kick_rad;
                 self.follows_velocity |= of_velocity <= kicked;
-                if self.follows_velocity { of_velocity } else { kicked }
+                if self.follows_velocity {
+                    of_velocity
+                } else {
+                    kicked
+                }
             }
             Phase::UpperBurn => asin(self.steer()),
             Phase::Orbit => self.motion.flight_path_rad(),

@@ -92,8 +92,14 @@ mod tests {
         ];
         for (height_m, pressure_pa, density) in rows {
             let air = air(height_m);
-            assert!((air.pressure_pa / pressure_pa - 1.0).abs() < 1e-3, "{height_m}");
-            assert!((air.density_kg_m3 / density - 1.0).abs() < 1e-3, "{height_m}");
+            assert!(
+                (air.pressure_pa / pressure_pa - 1.0).abs() < 1e-3,
+                "{height_m}"
+            );
+            assert!(
+                (air.density_kg_m3 / density - 1.0).abs() < 1e-3,
+                "{height_m}"
+            );
         }
         assert!((air(0.0).sound_m_s - 340.29).abs() < 0.01);
     }

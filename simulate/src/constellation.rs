@@ -6,7 +6,6 @@
 //! was asked for again. What is recorded behind the last pass is in no file.
 //! Memory: one outage and half a minute of packets of one satellite.
 
-use std::collections::VecDeque;
 use std::io;
 use std::iter::Peekable;
 
@@ -20,9 +19,7 @@ use crate::satellite::{EPOCH, Fault, Satellite};
 use crate::station::{Pass, Passes, Station};
 
 /// Seconds that the recorder plays back again.
-const OVERLAP_S: usize = 30;
-/// Most packets of a second.
-const PACKETS_PER_S: usize = 4;
+const OVERLAP_S: i64 = 30;
 const LOSS: f64 = 1e-5;
 const REPEAT: f64 = 2e-5;
 const DAMAGE: f64 = 1.5e-5;
@@ -70,8 +67,9 @@ pub(crate) fn write(
     stations: &[Station],
     mission: &Mission,
 ) -> io::Result<Outcome> {
+    ground.begin(mission.seed, mission.number);
     let faults = mission.faults();
-    let satellite = Satellite::new(mission.seed, mission.number, mission.satellites, faults);
+    let satellite = Satellite::new(mission.seed, mission.number, faults);
     let orbit = satellite.orbit.clone();
     let passes = Passes::new(&orbit, EPOCH, stations, mission.seconds()).peekable();
     let mut operations = Operations {
@@ -80,7 +78,7 @@ pub(crate) fn write(
         satellite,
         time_s: 0,
         packets: Vec::new(),
-        recent: VecDeque::new(),
+        recent: Vec::new(),
         asked_again: Vec::new(),
         refill: mission.refill(),
         noise: Noise::new(mission.seed, "satellite link", mission.number),
@@ -97,7 +95,6 @@ pub(crate) struct Mission {
     pub(crate) seed: u64,
     /// From 1 on.
     pub(crate) number: u32,
-    pub(crate) satellites: u32,
     pub(crate) hours: u32,
 }
 
@@ -152,14 +149,23 @@ struct Operations<'a> {
     time_s: i64,
     /// Packets of the current second.
     packets: Vec<Packet>,
-    /// Packets that the recorder plays back again, with their true times.
-    recent: VecDeque<(Packet, i64)>,
+    /// What the recorder plays back again.
+    recent: Vec<Recent>,
     /// What was lost and is asked for, with its true times.
     asked_again: Vec<(Packet, i64)>,
     /// The outage that is still to come.
     refill: Option<Refill>,
     noise: Noise,
     outcome: Outcome,
+}
+
+/// A packet of the end of a pass.
+struct Recent {
+    packet: Packet,
+    /// Its true time.
+    time_s: i64,
+    /// Whether the file of that pass has it, undamaged.
+    has_arrived: bool,
 }
 
 /// What belongs to one pass.
@@ -254,9 +260,12 @@ impl Operations<'_> {
     /// What was recorded, up to the begin of the pass.
     fn play_back(&mut self, session: &mut Session, ground: &mut Ground) -> io::Result<()> {
         let mut block = Block::default();
-        for (packet, time_s) in std::mem::take(&mut self.recent) {
-            session.file.deliver(&packet)?;
-            block.add(&packet, self.satellite.instant(time_s));
+        for recent in std::mem::take(&mut self.recent) {
+            match recent.has_arrived {
+                true => session.file.deliver_overlap(&recent.packet)?,
+                false => session.file.deliver(&recent.packet)?,
+            }
+            block.add(&recent.packet, self.satellite.instant(recent.time_s));
         }
         let began_s = self.time_s;
         let pass = session.pass;
@@ -270,7 +279,11 @@ impl Operations<'_> {
             if self.time_s % HEALTH_EVERY_S == 0 {
                 let share = (self.time_s - began_s) as f64 / (pass.from_s - began_s) as f64;
                 let received = EPOCH.after(pass.from_s as f64 + 10.0 + share * took_s as f64);
-                let times = (Link::Playback, self.satellite.instant(self.time_s), received);
+                let times = (
+                    Link::Playback,
+                    self.satellite.instant(self.time_s),
+                    received,
+                );
                 ground.health(&session.contact, times, &self.satellite.health())?;
             }
             self.time_s += 1;
@@ -302,27 +315,28 @@ impl Operations<'_> {
     }
 
     fn send_second(&mut self, session: &mut Session, packets: Vec<Packet>) -> io::Result<()> {
-        let is_out = session.outage.is_some_and(|outage| outage.contains(self.time_s));
+        let is_out = session
+            .outage
+            .is_some_and(|outage| outage.contains(self.time_s));
         for mut packet in packets {
-            if self.time_s + 30 > session.pass.to_s {
-                self.remember(&packet);
+            if let Some(outage) = session.outage.filter(|_| is_out) {
+                self.miss(packet, &outage, session);
+                continue;
             }
-            match session.outage.filter(|_| is_out) {
-                Some(outage) => self.miss(packet, &outage, session),
-                None => {
-                    session.block.add(&packet, self.satellite.instant(self.time_s));
-                    self.pass_on(&mut packet, session)?;
-                }
+            session
+                .block
+                .add(&packet, self.satellite.instant(self.time_s));
+            let recorded = packet.clone();
+            let has_arrived = self.pass_on(&mut packet, session)?;
+            if self.time_s + OVERLAP_S > session.pass.to_s {
+                self.recent.push(Recent {
+                    packet: recorded,
+                    time_s: self.time_s,
+                    has_arrived,
+                });
             }
         }
         Ok(())
-    }
-
-    fn remember(&mut self, packet: &Packet) {
-        if self.recent.len() >= OVERLAP_S * PACKETS_PER_S {
-            self.recent.pop_front();
-        }
-        self.recent.push_back((packet.clone(), self.time_s));
     }
 
     /// A packet that the antenna does not get.
@@ -337,26 +351,27 @@ impl Operations<'_> {
     }
 
     /// A packet on its way, with what happens to single packets; near an
-    /// outage nothing else happens.
-    fn pass_on(&mut self, packet: &mut Packet, session: &mut Session) -> io::Result<()> {
+    /// outage nothing else happens. Whether it arrived undamaged.
+    fn pass_on(&mut self, packet: &mut Packet, session: &mut Session) -> io::Result<bool> {
         let file = &mut session.file;
         let chance = self.noise.uniform();
         let time_s = self.time_s;
         let is_near = |o: Outage| time_s > o.from_s - 20 && time_s < o.to_s + 20;
-        if session.outage.is_some_and(is_near) {
-            return file.deliver(packet);
+        if session.outage.is_some_and(is_near) || chance >= LOSS + REPEAT + DAMAGE {
+            file.deliver(packet)?;
+            return Ok(true);
         }
         if chance < LOSS {
             file.lose(packet);
-            Ok(())
-        } else if chance < LOSS + REPEAT {
-            file.deliver(packet)?;
-            file.deliver_again(packet)
-        } else if chance < LOSS + REPEAT + DAMAGE {
-            file.deliver_damaged(packet)
-        } else {
-            file.deliver(packet)
+            return Ok(false);
         }
+        if chance < LOSS + DAMAGE {
+            file.deliver_damaged(packet)?;
+            return Ok(false);
+        }
+        file.deliver(packet)?;
+        file.deliver_again(packet)?;
+        Ok(true)
     }
 
     /// Sends what was asked for, behind what came so far.
@@ -396,7 +411,11 @@ impl Operations<'_> {
 
     fn set_clock(&mut self) {
         let set = self.satellite.instant(self.time_s);
-        let reset = self.outcome.labels.iter_mut().find(|l| l.what == "clock_reset");
+        let reset = self
+            .outcome
+            .labels
+            .iter_mut()
+            .find(|l| l.what == "clock_reset");
         if let Some(label) = reset.filter(|_| !self.satellite.clock_is_set()) {
             label.to = set;
         }
@@ -429,7 +448,12 @@ impl Operations<'_> {
                     "The thermistor of panel -Y repeats one value without noise",
                 ),
             };
-            self.label(what, channel.to_owned(), (EPOCH.after(from_s as f64), to), description.to_owned());
+            self.label(
+                what,
+                channel.to_owned(),
+                (EPOCH.after(from_s as f64), to),
+                description.to_owned(),
+            );
         }
     }
 
@@ -441,7 +465,12 @@ impl Operations<'_> {
         };
         let ends = [outage.from_s, outage.to_s].map(|s| EPOCH.after(s as f64));
         let description = format!("Loss of signal in pass {pass} over {station}; {later}");
-        self.label("signal_loss", format!("pass {pass}"), (ends[0], ends[1]), description);
+        self.label(
+            "signal_loss",
+            format!("pass {pass}"),
+            (ends[0], ends[1]),
+            description,
+        );
     }
 
     fn label(

@@ -5,6 +5,7 @@ use std::io;
 use crate::output::{Folder, Kind};
 use crate::packet::table::Dictionary;
 use crate::packet::{launcher, satellite, xtce};
+use crate::stand;
 
 /// Limits and time of the launcher's streams.
 const LAUNCHER_TOML: &str = r#"# What no bits say about the packets of launcher.xml.
@@ -53,5 +54,6 @@ pub(crate) fn write(folder: &mut Folder<'_>) -> io::Result<()> {
         folder.write(&format!("{name}.toml"), Kind::Definition, toml)
     };
     both("launcher", &launcher::DICTIONARY, LAUNCHER_TOML)?;
-    both("satellites", &satellite::DICTIONARY, SATELLITE_TOML)
+    both("satellites", &satellite::DICTIONARY, SATELLITE_TOML)?;
+    folder.write("stand.toml", Kind::Definition, &stand::definition())
 }

@@ -21,7 +21,10 @@ pub(crate) enum Fate {
     Lost,
     Late,
     Reset,
+    /// Twice in the file.
     Duplicate,
+    /// In the file before as well.
+    Overlap,
     Damaged,
 }
 
@@ -32,6 +35,7 @@ impl Fate {
             Fate::Late => "late",
             Fate::Reset => "reset",
             Fate::Duplicate => "duplicate",
+            Fate::Overlap => "overlap",
             Fate::Damaged => "damaged",
         }
     }
@@ -45,6 +49,19 @@ pub(crate) struct Event {
     pub(crate) from_seq: u16,
     pub(crate) to_seq: u16,
     pub(crate) packets: u64,
+}
+
+impl Event {
+    /// An event of lines, which have no APID and no counts.
+    pub(crate) fn of_lines(fate: Fate, lines: u64) -> Event {
+        Event {
+            fate,
+            apid: 0,
+            from_seq: 0,
+            to_seq: 0,
+            packets: lines,
+        }
+    }
 }
 
 /// A packet with its counters.
@@ -122,6 +139,12 @@ impl PacketFile {
     pub(crate) fn deliver_again(&mut self, packet: &Packet) -> io::Result<()> {
         self.extend(Fate::Duplicate, packet);
         self.output.record(&packet.bytes)
+    }
+
+    /// A packet arrives that the file before has as well.
+    pub(crate) fn deliver_overlap(&mut self, packet: &Packet) -> io::Result<()> {
+        self.extend(Fate::Overlap, packet);
+        self.deliver(packet)
     }
 
     /// A packet arrives behind later ones.

@@ -32,17 +32,9 @@ const BALL_RATIO: f64 = 0.198;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Fault {
     /// A bearing of the turbopump wears out.
-    Bearing {
-        engine: u32,
-        from_s: f64,
-        to_s: f64,
-    },
+    Bearing { engine: u32, from_s: f64, to_s: f64 },
     /// The main oxidizer valve stays where it is.
-    StuckValve {
-        engine: u32,
-        from_s: f64,
-        to_s: f64,
-    },
+    StuckValve { engine: u32, from_s: f64, to_s: f64 },
 }
 
 /// One engine, as shares of full power.

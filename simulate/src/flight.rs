@@ -240,7 +240,8 @@ impl<'a> Telemetry<'a> {
             Sent::Vibration => &self.layouts.vibration,
         };
         let time_s = ascent.time_s();
-        self.radio.send(time_s, layout, apid, values, &mut self.file)
+        self.radio
+            .send(time_s, layout, apid, values, &mut self.file)
     }
 
     fn clock(&self, ascent: &Ascent) -> [f64; 3] {
@@ -266,7 +267,12 @@ impl<'a> Telemetry<'a> {
                 r.ox_valve_pct,
                 r.fuel_valve_pct,
             ];
-            self.send(ascent, Sent::Engine, of_engine(apid::ENGINE, engine.number), &values)?;
+            self.send(
+                ascent,
+                Sent::Engine,
+                of_engine(apid::ENGINE, engine.number),
+                &values,
+            )?;
         }
         Ok(())
     }
@@ -291,7 +297,7 @@ impl<'a> Telemetry<'a> {
             day,
             msec,
             usec,
-            ascent.time_s(),
+            (ascent.ticks() * 10) as f64,
             f64::from(ascent.phase as u8),
             ascent.motion.altitude_m() + 0.8 * noise.gauss(),
             ascent.motion.speed_m_s() + 0.03 * noise.gauss(),
@@ -491,7 +497,8 @@ impl Radio<'_> {
         self.packet.apid = apid;
         self.packet.seq = self.counters.next(apid);
         layout.pack(apid, self.packet.seq, values, &mut self.packet.bytes);
-        let near = |o: &&Outage| time_s > o.from_s - 4.0 * OVERLAP_S && time_s < o.to_s + 4.0 * OVERLAP_S;
+        let near =
+            |o: &&Outage| time_s > o.from_s - 4.0 * OVERLAP_S && time_s < o.to_s + 4.0 * OVERLAP_S;
         match self.outages.iter().find(near) {
             Some(outage) => self.send_near(time_s, outage, file),
             None => self.send_clear(file),
@@ -552,4 +559,3 @@ impl Radio<'_> {
         Ok(())
     }
 }
-

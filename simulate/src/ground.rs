@@ -10,7 +10,7 @@
 
 use std::io;
 
-use crate::downlink::Packet;
+use crate::downlink::{Event, Fate, Packet};
 use crate::instant::Instant;
 use crate::noise::Noise;
 use crate::numeric::ln;
@@ -59,6 +59,8 @@ pub(crate) struct Ground {
     tracking: Vec<Output>,
     receipts: Vec<Output>,
     health: Vec<Output>,
+    /// Lines of tracking that were cut, by station.
+    cut: Vec<u64>,
     noise: Noise,
 }
 
@@ -66,7 +68,9 @@ impl Ground {
     pub(crate) fn open(folder: &Folder<'_>, stations: &[Station], seed: u64) -> io::Result<Ground> {
         let files = |kind: &str| -> io::Result<Vec<Output>> {
             let path = |station: &Station| format!("stations/{kind}/{}.jsonl", station.name);
-            let files = stations.iter().map(|s| folder.create(&path(s), Kind::GroundJson));
+            let files = stations
+                .iter()
+                .map(|s| folder.create(&path(s), Kind::GroundJson));
             files.collect()
         };
         Ok(Ground {
@@ -74,16 +78,37 @@ impl Ground {
             tracking: files("tracking")?,
             receipts: files("receipts")?,
             health: files("health")?,
+            cut: vec![0; stations.len()],
             noise: Noise::new(seed, "ground", 0),
         })
     }
 
-    pub(crate) fn finish(self, folder: &mut Folder<'_>) -> io::Result<()> {
-        let files = self.tracking.into_iter().chain(self.receipts).chain(self.health);
+    /// Goes on with another satellite, with noise of its own.
+    pub(crate) fn begin(&mut self, seed: u64, satellite: u32) {
+        self.noise = Noise::new(seed, "ground", satellite);
+    }
+
+    /// The end of all files; which lines were damaged comes back, by file.
+    pub(crate) fn finish(self, folder: &mut Folder<'_>) -> io::Result<Vec<(String, Vec<Event>)>> {
+        let cut = self
+            .tracking
+            .iter()
+            .zip(&self.cut)
+            .filter(|(_, cut)| **cut > 0);
+        let damaged = |(file, cut): (&Output, &u64)| {
+            let event = Event::of_lines(Fate::Damaged, *cut);
+            (file.name.clone(), vec![event])
+        };
+        let events = cut.map(damaged).collect();
+        let files = self
+            .tracking
+            .into_iter()
+            .chain(self.receipts)
+            .chain(self.health);
         for file in files {
             folder.finish(file)?;
         }
-        Ok(())
+        Ok(events)
     }
 
     fn whose(&self, contact: &Contact) -> String {
@@ -119,6 +144,7 @@ impl Ground {
             doppler_hz + 2.0 * self.noise.gauss(),
         );
         if self.noise.happens(CUT) {
+            self.cut[contact.station] += 1;
             line.truncate(70);
             line.push('\n');
         }

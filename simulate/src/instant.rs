@@ -101,10 +101,7 @@ mod tests {
             "2000-02-29T00:00:00.000Z"
         );
         assert_eq!(Instant::gps_epoch().unsegmented().to_bits(), 0);
-        assert_eq!(
-            Instant::gps_epoch().to_string(),
-            "1980-01-05T23:59:42.000Z"
-        );
+        assert_eq!(Instant::gps_epoch().to_string(), "1980-01-05T23:59:42.000Z");
     }
 
     #[test]

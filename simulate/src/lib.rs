@@ -5,9 +5,8 @@
 //!
 //! * The same [`Campaign`] writes the same bytes on every machine: randomness
 //!   depends on the seed alone, and arithmetic is that of IEEE 754 without
-//!   functions of the platform. A further flight or hour changes no file that
-//!   was there, apart from lists; a further satellite moves the others of its
-//!   constellation.
+//!   functions of the platform. A further flight or satellite changes no
+//!   packet of the others.
 //! * Memory does not grow with the length of a campaign, but for the lists of
 //!   files and of what links did to packets.
 //! * Masses only fall, energy is the work of forces, orbits are orbits: each
@@ -20,6 +19,7 @@
 //! ```text
 //! launcher.toml launcher.xml          definitions of packets
 //! satellites.toml satellites.xml
+//! stand.toml                          definition of the stand's CSV
 //! launcher/F01/flight.ccsds           one file a flight
 //! satellites/S01/P0001-SVB.ccsds      one file a pass over a station
 //! stand/SF-01.csv                     static fires
@@ -82,7 +82,7 @@ impl Default for Campaign {
     fn default() -> Campaign {
         Campaign {
             seed: 42,
-            flights: 4,
+            flights: 3,
             hours: 8,
             satellites: 3,
         }
@@ -113,14 +113,13 @@ impl Campaign {
             let mission = Mission {
                 seed: self.seed,
                 number,
-                satellites: self.satellites,
                 hours: self.hours,
             };
             let outcome = constellation::write(&mut folder, &mut ground, &stations, &mission)?;
             lists.add_satellite(outcome);
         }
-        ground.finish(&mut folder)?;
-        lists.add_stand(stand::write(&mut folder, self.seed)?);
+        lists.add_files(ground.finish(&mut folder)?);
+        lists.add_files(stand::write(&mut folder, self.seed)?);
         lists.write(&mut folder)?;
         Ok(folder.into_written())
     }

@@ -59,14 +59,22 @@ impl Lists {
                     format!("engine_vibration.bands engine {engine}"),
                     from_s,
                     outcome.separation_s,
-                    format!("The outer race of the turbopump bearing of engine {engine} wears out; vibration and bearing temperature rise and shaft speed falls"),
+                    format!(
+                        "The outer race of the turbopump bearing of engine {engine} wears out; vibration and bearing temperature rise and shaft speed falls"
+                    ),
                 ),
-                Fault::StuckValve { engine, from_s, to_s } => label(
+                Fault::StuckValve {
+                    engine,
+                    from_s,
+                    to_s,
+                } => label(
                     "stuck_valve",
                     format!("engine.ox_valve_position engine {engine}"),
                     from_s,
                     to_s,
-                    format!("The main oxidizer valve of engine {engine} does not follow its command"),
+                    format!(
+                        "The main oxidizer valve of engine {engine} does not follow its command"
+                    ),
                 ),
             }
         }
@@ -76,18 +84,22 @@ impl Lists {
                 None => "never replayed".to_owned(),
             };
             let description = format!("Black-out of the link; {later}");
-            label("black_out", "all".to_owned(), outage.from_s, outage.to_s, description);
+            label(
+                "black_out",
+                "all".to_owned(),
+                outage.from_s,
+                outage.to_s,
+                description,
+            );
         }
     }
 
     pub(crate) fn add_satellite(&mut self, outcome: constellation::Outcome) {
-        for (file, events) in &outcome.events {
-            self.add_events(file, events);
-        }
+        self.add_files(outcome.events);
         self.labels.extend(outcome.labels);
     }
 
-    pub(crate) fn add_stand(&mut self, files: Vec<(String, Vec<Event>)>) {
+    pub(crate) fn add_files(&mut self, files: Vec<(String, Vec<Event>)>) {
         for (file, events) in files {
             self.add_events(&file, &events);
         }

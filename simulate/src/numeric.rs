@@ -175,7 +175,10 @@ mod tests {
 
     fn near(ours: f64, platform: f64) {
         let error = (ours - platform).abs();
-        assert!(error <= 4e-16 * platform.abs().max(1.0), "{ours} {platform}");
+        assert!(
+            error <= 4e-16 * platform.abs().max(1.0),
+            "{ours} {platform}"
+        );
     }
 
     #[test]

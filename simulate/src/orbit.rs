@@ -58,9 +58,7 @@ impl Orbit {
             node_rate: -drift * cos,
             perigee_rate: drift * (2.5 * cos * cos - 0.5),
             anomaly_rate: motion
-                + drift
-                    * (1.0 - eccentricity * eccentricity).sqrt()
-                    * (1.5 * cos * cos - 0.5),
+                + drift * (1.0 - eccentricity * eccentricity).sqrt() * (1.5 * cos * cos - 0.5),
         }
     }
 
@@ -73,7 +71,10 @@ impl Orbit {
         let semi_major = self.semi_major_m;
         let radius = semi_major * (1.0 - eccentricity * cos_e);
         let speed = (EARTH_MU * semi_major).sqrt() / radius;
-        let (x, y) = (semi_major * (cos_e - eccentricity), semi_major * minor * sin_e);
+        let (x, y) = (
+            semi_major * (cos_e - eccentricity),
+            semi_major * minor * sin_e,
+        );
         let (dx, dy) = (-speed * sin_e, speed * minor * cos_e);
         let [p, q] = self.axes(time_s);
         let combine = |a: f64, b: f64| [0, 1, 2].map(|axis| a * p[axis] + b * q[axis]);

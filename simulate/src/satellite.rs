@@ -17,6 +17,8 @@ use crate::tank::GasTank;
 /// 2024-05-01T00:00:00Z: the epoch of the constellation.
 pub(crate) const EPOCH: Instant = Instant(1_714_521_600_000_000);
 
+/// Turned by it again and again, satellites stand apart however many there are.
+const GOLDEN_ANGLE_RAD: f64 = 2.399_963_229_728_653;
 /// Seconds without telemetry when the computer starts again.
 const REBOOT_S: i64 = 25;
 const RECORDER_S: f64 = 86_400.0;
@@ -95,14 +97,14 @@ struct Layouts {
 }
 
 impl Satellite {
-    pub(crate) fn new(seed: u64, number: u32, of: u32, faults: Vec<Fault>) -> Satellite {
+    pub(crate) fn new(seed: u64, number: u32, faults: Vec<Fault>) -> Satellite {
         let mut built = Noise::new(seed, "satellite", number);
-        let turn = 2.0 * std::f64::consts::PI * f64::from(number - 1) / f64::from(of.max(1));
+        let turn = GOLDEN_ANGLE_RAD * f64::from(number - 1);
         let layout = |name| Layout::new(&DICTIONARY, name);
         let altitude_m = 550_000.0 * built.around(0.01);
         Satellite {
             number,
-            orbit: Orbit::sun_synchronous(altitude_m, radians(200.0) + turn / 2.0, turn),
+            orbit: Orbit::sun_synchronous(altitude_m, radians(200.0) + turn / 4.0, turn),
             faults,
             layouts: Layouts {
                 power: layout("sat_power"),
@@ -139,7 +141,8 @@ impl Satellite {
 
     /// The state without the Earth's rotation.
     pub(crate) fn state(&self, time_s: i64) -> State {
-        self.orbit.state(time_s as f64 + self.phase_micros as f64 / 1e6)
+        self.orbit
+            .state(time_s as f64 + self.phase_micros as f64 / 1e6)
     }
 
     pub(crate) fn health(&self) -> Health {
@@ -173,8 +176,17 @@ impl Satellite {
             self.sun = sun_direction(self.instant(time_s));
         }
         let is_dark = state.is_in_eclipse(self.sun);
-        let array_w = if is_dark { 0.0 } else { ARRAY_W * self.incidence(&state) };
-        let load_w = 38.0 + if time_s - self.emptied_s < 600 { 14.0 } else { 0.0 };
+        let array_w = if is_dark {
+            0.0
+        } else {
+            ARRAY_W * self.incidence(&state)
+        };
+        let load_w = 38.0
+            + if time_s - self.emptied_s < 600 {
+                14.0
+            } else {
+                0.0
+            };
         let flow_w = self.charge_battery(array_w, load_w);
         self.warm(is_dark);
         self.suffer(time_s);
@@ -204,7 +216,11 @@ impl Satellite {
     fn charge_battery(&mut self, array_w: f64, load_w: f64) -> f64 {
         let surplus_w = array_w - load_w;
         let room = ((1.0 - self.charge) / 0.05).clamp(0.0, 1.0);
-        let flow_w = if surplus_w > 0.0 { surplus_w * room } else { surplus_w };
+        let flow_w = if surplus_w > 0.0 {
+            surplus_w * room
+        } else {
+            surplus_w
+        };
         self.charge = (self.charge + flow_w / BATTERY_W_S).clamp(0.0, 1.0);
         flow_w
     }
@@ -217,10 +233,15 @@ impl Satellite {
     }
 
     fn suffer(&mut self, time_s: i64) {
-        self.frozen = self.frozen.filter(|_| self.faults.iter().any(|f| f.freezes_at(time_s)));
+        self.frozen = self
+            .frozen
+            .filter(|_| self.faults.iter().any(|f| f.freezes_at(time_s)));
         for fault in self.faults.clone() {
             match fault {
-                Fault::Leak { from_s, share_per_s } if time_s >= from_s => {
+                Fault::Leak {
+                    from_s,
+                    share_per_s,
+                } if time_s >= from_s => {
                     self.tank.leak(share_per_s, 1.0);
                 }
                 Fault::Freeze { sensor, .. } if fault.freezes_at(time_s) => {
@@ -278,7 +299,12 @@ impl Satellite {
         let [x, y, z] = fixed.position_m.map(|part| part + 1.5 * noise.gauss());
         let [vx, vy, vz] = fixed.velocity_m_s.map(|part| part + 0.01 * noise.gauss());
         let used = (9.0 + 1.2 * noise.gauss()).round();
-        self.send(time_s, Sent::Gps, [0.0, 2.0, used, x, y, z, vx, vy, vz], packets);
+        self.send(
+            time_s,
+            Sent::Gps,
+            [0.0, 2.0, used, x, y, z, vx, vy, vz],
+            packets,
+        );
     }
 
     fn attitude(&mut self, time_s: i64, state: &State, packets: &mut Vec<Packet>) {
@@ -286,8 +312,15 @@ impl Satellite {
         let noise = &mut self.sensors;
         let [wx, wy, wz] = [0.0, -0.063, 0.0].map(|rate| rate + 4e-4 * noise.gauss());
         let wave = sin(time_s as f64 * 0.001_1 * 2.0);
-        let [a, b, c] = self.wheels_rpm.map(|speed| speed + 120.0 * wave + 0.8 * noise.gauss());
-        self.send(time_s, Sent::Attitude, [0.0, qx, qy, qz, qw, wx, wy, wz, a, b, c], packets);
+        let [a, b, c] = self
+            .wheels_rpm
+            .map(|speed| speed + 120.0 * wave + 0.8 * noise.gauss());
+        self.send(
+            time_s,
+            Sent::Attitude,
+            [0.0, qx, qy, qz, qw, wx, wy, wz, a, b, c],
+            packets,
+        );
     }
 
     fn propulsion(&mut self, time_s: i64, packets: &mut Vec<Packet>) {
@@ -381,8 +414,13 @@ fn nadir(state: &State) -> [f64; 4] {
         1.0 + 2.0 * z[2] - trace,
         1.0 + trace,
     ];
-    let sums = [[x[1] + y[0], z[0] + x[2], y[2] + z[1]], [y[2] - z[1], z[0] - x[2], x[1] - y[0]]];
-    let largest = (0..4).max_by(|a, b| squares[*a].total_cmp(&squares[*b])).unwrap_or(3);
+    let sums = [
+        [x[1] + y[0], z[0] + x[2], y[2] + z[1]],
+        [y[2] - z[1], z[0] - x[2], x[1] - y[0]],
+    ];
+    let largest = (0..4)
+        .max_by(|a, b| squares[*a].total_cmp(&squares[*b]))
+        .unwrap_or(3);
     let half = squares[largest].sqrt() / 2.0;
     let part = |value: f64| value / (4.0 * half);
     let [[xy, xz, yz], [dx, dy, dz]] = sums.map(|row| row.map(part));

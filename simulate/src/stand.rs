@@ -15,9 +15,21 @@ use crate::noise::Noise;
 use crate::numeric::{exp, sin};
 use crate::output::{Folder, Kind, Output};
 
-const HEADER: &str = "time,chamber_pressure (bar),thrust (kN),turbopump_speed (rpm),\
-lox_inlet_pressure (bar),rp1_inlet_pressure (bar),acceleration_x (g),acceleration_y (g),\
-ox_valve (%),fuel_valve (%),mixture_ratio,turbine_temperature (K),wall_temperature (K)\n";
+/// Columns behind the time: name, unit, what it is. The last three are slow.
+const COLUMNS: [(&str, &str, &str); 12] = [
+    ("chamber_pressure", "bar", "Chamber"),
+    ("thrust", "kN", "Load cells of the frame"),
+    ("turbopump_speed", "rpm", "Shaft"),
+    ("lox_inlet_pressure", "bar", "Before the oxidizer pump"),
+    ("rp1_inlet_pressure", "bar", "Before the fuel pump"),
+    ("acceleration_x", "g", "Thrust frame, along"),
+    ("acceleration_y", "g", "Thrust frame, across"),
+    ("ox_valve", "%", "Main oxidizer valve, position"),
+    ("fuel_valve", "%", "Main fuel valve, position"),
+    ("mixture_ratio", "", "Oxidizer to fuel by mass"),
+    ("turbine_temperature", "K", "Turbine inlet"),
+    ("wall_temperature", "K", "Nozzle wall"),
+];
 /// 2024-02-20T13:00:00Z: the ignition of the first firing; a day between two.
 const FIRST_IGNITION: Instant = Instant(1_708_434_000_000_000);
 const DAY_S: f64 = 86_400.0;
@@ -39,17 +51,17 @@ const TWICE_MS: std::ops::Range<i64> = 12_000..12_040;
 /// Lines and their damage.
 const DAMAGED_MS: [(i64, Damage); 3] = [
     (3_217, Damage::Cut),
-    (9_874, Damage::Text),
+    (9_874, Damage::Run),
     (15_002, Damage::Byte),
 ];
 
 #[derive(Debug, Clone, Copy)]
 enum Damage {
-    /// The line ends in the middle of its time.
+    /// The line ends in the middle of its second value.
     Cut,
-    /// A word where a number belongs.
-    Text,
-    /// A byte of the time is no text.
+    /// The next line begins before the line feed of this one.
+    Run,
+    /// A byte of the first value is no text.
     Byte,
 }
 
@@ -59,7 +71,7 @@ pub(crate) fn write(folder: &mut Folder<'_>, seed: u64) -> io::Result<Vec<(Strin
     for firing in 1..=FIRINGS {
         let path = format!("stand/SF-{firing:02}.csv");
         let mut output = folder.create(&path, Kind::StandCsv)?;
-        output.write(HEADER.as_bytes())?;
+        output.write(header().as_bytes())?;
         let mut stand = Stand::new(seed, firing);
         for millis in -BEFORE_MS..AFTER_MS {
             stand.step(millis);
@@ -151,22 +163,19 @@ impl Stand {
     }
 
     fn events(&self) -> Vec<Event> {
-        let event = |fate, packets: i64| Event {
-            fate,
-            apid: 0,
-            from_seq: 0,
-            to_seq: 0,
-            packets: packets.unsigned_abs(),
-        };
         match self.firing {
             2 => vec![
-                event(Fate::Lost, STALL_MS.end - STALL_MS.start),
-                event(Fate::Duplicate, TWICE_MS.end - TWICE_MS.start),
-                event(Fate::Damaged, DAMAGED_MS.len() as i64),
+                Event::of_lines(Fate::Lost, lines(&STALL_MS)),
+                Event::of_lines(Fate::Duplicate, lines(&TWICE_MS)),
+                Event::of_lines(Fate::Damaged, DAMAGED_MS.len() as u64),
             ],
             _ => Vec::new(),
         }
     }
+}
+
+fn lines(millis: &std::ops::Range<i64>) -> u64 {
+    (millis.end - millis.start).unsigned_abs()
 }
 
 /// Full, four fifths, three fifths, full again.
@@ -191,16 +200,51 @@ fn shaking(millis: i64, power: f64, noise: &mut Noise) -> [f64; 2] {
 
 fn damaged(line: &str, damage: Damage) -> Vec<u8> {
     let mut bytes = line.as_bytes().to_vec();
+    let first = line.find(',').unwrap_or(0) + 1;
     match damage {
         Damage::Cut => {
-            bytes.truncate("2024-02-21T13:0".len());
+            bytes.truncate(first + 9);
             bytes.push(b'\n');
         }
-        Damage::Text => {
-            let at = line.find(',').unwrap_or(0) + 1;
-            bytes.splice(at..at + 4, *b"#OVR");
+        Damage::Run => {
+            bytes.pop();
+            bytes.extend_from_slice(line.as_bytes());
         }
-        Damage::Byte => bytes[5] = 0xFF,
+        Damage::Byte => bytes[first] = 0xFF,
     }
     bytes
+}
+
+fn header() -> String {
+    let mut header = String::from("time");
+    for (name, unit, _) in COLUMNS {
+        match unit {
+            "" => header.push_str(&format!(",{name}")),
+            _ => header.push_str(&format!(",{name} ({unit})")),
+        }
+    }
+    header + "\n"
+}
+
+/// The stream's definition, as TOML.
+pub(crate) fn definition() -> String {
+    let mut text = String::from(
+        "# Static fires of one engine, a thousand lines a second; slow channels\n\
+         # have a value in every tenth line.\n\
+         stream = \"stand\"\n\
+         description = \"Static fires of one engine\"\n\n\
+         [input]\nformat = \"csv\"\nheader = true\n\n\
+         [time]\naxis = \"absolute\"\ncode = \"iso\"\ncolumns = [\"time\"]\n\n\
+         [[column]]\nsource = \"time\"\ntype = \"timestamp\"\n",
+    );
+    for (name, unit, description) in COLUMNS {
+        let (source, unit) = match unit {
+            "" => (name.to_owned(), String::new()),
+            _ => (format!("{name} ({unit})"), format!("unit = \"{unit}\"\n")),
+        };
+        text.push_str(&format!(
+            "\n[[column]]\nsource = \"{source}\"\ntype = \"f64\"\n{unit}description = \"{description}\"\n"
+        ));
+    }
+    text
 }

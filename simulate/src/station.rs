@@ -45,7 +45,8 @@ pub(crate) struct Look {
 
 /// The stations of the network.
 pub(crate) fn stations() -> Vec<Station> {
-    let station = |(name, latitude, longitude, height)| Station::new(name, latitude, longitude, height);
+    let station =
+        |(name, latitude, longitude, height)| Station::new(name, latitude, longitude, height);
     PLACES.into_iter().map(station).collect()
 }
 
@@ -236,9 +237,8 @@ mod tests {
     fn range_rate_is_the_change_of_range() {
         let orbit = Orbit::sun_synchronous(550_000.0, 0.5, 0.0);
         let station = &stations()[0];
-        let look = |time_s: f64| {
-            station.look(&orbit.state(time_s).earth_fixed(EPOCH.after(time_s)))
-        };
+        let look =
+            |time_s: f64| station.look(&orbit.state(time_s).earth_fixed(EPOCH.after(time_s)));
         for minute in 0..95 {
             let time_s = f64::from(minute) * 60.0;
             let change = look(time_s + 0.5).range_m - look(time_s - 0.5).range_m;

@@ -118,7 +118,11 @@ mod tests {
             tank.draw(1.0, 0.01);
             assert!(tank.mass_kg <= before_kg);
             before_kg = tank.mass_kg;
-            assert!((3.2..3.6).contains(&tank.ullage_bar()), "{}", tank.ullage_bar());
+            assert!(
+                (3.2..3.6).contains(&tank.ullage_bar()),
+                "{}",
+                tank.ullage_bar()
+            );
         }
         assert!((tank.mass_kg - (278_000.0 - 1_900.0 * 140.0)).abs() < 1e-3);
     }

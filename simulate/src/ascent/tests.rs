@@ -101,7 +101,10 @@ fn the_ascent_looks_like_one() {
             separation.get_or_insert((ascent.time_s(), ascent.motion));
         }
     });
-    assert!((22_000.0..36_000.0).contains(&largest_pa), "{largest_pa} Pa");
+    assert!(
+        (22_000.0..36_000.0).contains(&largest_pa),
+        "{largest_pa} Pa"
+    );
     assert!(most < 6.0 * G0, "{most} m/s2");
     assert!(least_throttle < 0.9, "{least_throttle}");
     let (time_s, motion) = separation.unwrap();

@@ -2,7 +2,7 @@
 
 use super::table::{
     Container, Dictionary, Field, PRIMARY_HEADER, Scalar, Shape, count, float, labels, one,
-    reading, signed,
+    reading, signed, whole,
 };
 
 /// Application processes; those of engines are one for each engine, by adding
@@ -78,7 +78,10 @@ pub(crate) const DICTIONARY: Dictionary = Dictionary {
             description: "What all packets of a first-stage engine begin with",
             base: BASE,
             is_abstract: true,
-            when: &[("APID", ">", apid::ENGINE), ("APID", "<", apid::VIBRATION + 10)],
+            when: &[
+                ("APID", ">", apid::ENGINE),
+                ("APID", "<", apid::VIBRATION + 10),
+            ],
             fields: &[one("engine", count(8, ""), "Number of the engine, 1 to 9")],
         },
         GUIDANCE,
@@ -99,17 +102,53 @@ const GUIDANCE: Container = Container {
     is_abstract: false,
     when: &[("APID", "==", apid::GUIDANCE)],
     fields: &[
-        one("met", signed(32, 0.001, "s"), "Mission elapsed time, 0 at lift-off"),
+        one(
+            "met",
+            whole(32, "ms"),
+            "Mission elapsed time, 0 at lift-off",
+        ),
         one("phase", labels(8, PHASES), "Phase of flight"),
-        one("altitude", float("m"), "Height above the launch site's sphere"),
-        one("inertial_speed", float("m/s"), "Speed against the Earth's centre"),
+        one(
+            "altitude",
+            float("m"),
+            "Height above the launch site's sphere",
+        ),
+        one(
+            "inertial_speed",
+            float("m/s"),
+            "Speed against the Earth's centre",
+        ),
         one("air_speed", float("m/s"), "Speed against the air"),
-        one("flight_path_angle", signed(16, 0.01, "deg"), "Inertial, above the horizon"),
-        one("pitch_command", signed(16, 0.01, "deg"), "Thrust above the horizon"),
-        one("throttle_command", reading(16, 0.0, 0.01, "%"), "Of the burning stage"),
-        one("dynamic_pressure", float("Pa"), "Half density times air speed squared"),
-        one("mach", reading(16, 0.0, 0.001, ""), "Air speed over the speed of sound"),
-        one("axial_acceleration", signed(16, 0.002, "m/s2"), "Thrust less drag over mass"),
+        one(
+            "flight_path_angle",
+            signed(16, 0.01, "deg"),
+            "Inertial, above the horizon",
+        ),
+        one(
+            "pitch_command",
+            signed(16, 0.01, "deg"),
+            "Thrust above the horizon",
+        ),
+        one(
+            "throttle_command",
+            reading(16, 0.0, 0.01, "%"),
+            "Of the burning stage",
+        ),
+        one(
+            "dynamic_pressure",
+            float("Pa"),
+            "Half density times air speed squared",
+        ),
+        one(
+            "mach",
+            reading(16, 0.0, 0.001, ""),
+            "Air speed over the speed of sound",
+        ),
+        one(
+            "axial_acceleration",
+            signed(16, 0.002, "m/s2"),
+            "Thrust less drag over mass",
+        ),
         one("mass", float("kg"), "Vehicle mass as guidance knows it"),
     ],
 };
@@ -122,11 +161,19 @@ const GPS: Container = Container {
     when: &[("APID", "==", apid::GPS)],
     fields: &[
         one("fix", labels(8, FIXES), "Kind of fix"),
-        one("satellites_used", count(8, ""), "Satellites in the solution"),
+        one(
+            "satellites_used",
+            count(8, ""),
+            "Satellites in the solution",
+        ),
         one("latitude", signed(32, 1e-7, "deg"), "Geocentric, north"),
         one("longitude", signed(32, 1e-7, "deg"), "East"),
         one("gps_altitude", signed(32, 0.01, "m"), "Above the sphere"),
-        one("ground_speed", reading(24, 0.0, 0.001, "m/s"), "Against the turning Earth"),
+        one(
+            "ground_speed",
+            reading(24, 0.0, 0.001, "m/s"),
+            "Against the turning Earth",
+        ),
     ],
 };
 
@@ -145,8 +192,16 @@ const ATTITUDE: Container = Container {
         one("pitch_rate", signed(16, 0.001, "deg/s"), "Body rate"),
         one("yaw_rate", signed(16, 0.001, "deg/s"), "Body rate"),
         one("roll_rate", signed(16, 0.001, "deg/s"), "Body rate"),
-        one("gimbal_pitch", signed(16, 0.001, "deg"), "Thrust vector actuator"),
-        one("gimbal_yaw", signed(16, 0.001, "deg"), "Thrust vector actuator"),
+        one(
+            "gimbal_pitch",
+            signed(16, 0.001, "deg"),
+            "Thrust vector actuator",
+        ),
+        one(
+            "gimbal_yaw",
+            signed(16, 0.001, "deg"),
+            "Thrust vector actuator",
+        ),
     ],
 };
 
@@ -173,8 +228,16 @@ const POWER: Container = Container {
     fields: &[
         one("bus_voltage", reading(16, 0.0, 0.001, "V"), "Main bus"),
         one("bus_current", reading(16, 0.0, 0.001, "A"), "Main bus"),
-        one("battery_charge", reading(16, 0.0, 0.01, "%"), "State of charge"),
-        one("battery_temperature", reading(16, 200.0, 0.01, "K"), "Battery case"),
+        one(
+            "battery_charge",
+            reading(16, 0.0, 0.01, "%"),
+            "State of charge",
+        ),
+        one(
+            "battery_temperature",
+            reading(16, 200.0, 0.01, "K"),
+            "Battery case",
+        ),
     ],
 };
 
@@ -186,9 +249,21 @@ const UPPER_ENGINE: Container = Container {
     when: &[("APID", "==", apid::UPPER_ENGINE)],
     fields: &[
         one("upper_state", labels(8, ENGINE_STATES), "State"),
-        one("upper_chamber_pressure", reading(16, -5.0, 0.002, "bar"), "Chamber"),
-        one("upper_turbopump_speed", reading(16, 0.0, 1.0, "rpm"), "Shaft"),
-        one("upper_turbine_temperature", reading(16, 0.0, 0.025, "K"), "Turbine inlet"),
+        one(
+            "upper_chamber_pressure",
+            reading(16, -5.0, 0.002, "bar"),
+            "Chamber",
+        ),
+        one(
+            "upper_turbopump_speed",
+            reading(16, 0.0, 1.0, "rpm"),
+            "Shaft",
+        ),
+        one(
+            "upper_turbine_temperature",
+            reading(16, 0.0, 0.025, "K"),
+            "Turbine inlet",
+        ),
     ],
 };
 
@@ -197,17 +272,48 @@ const ENGINE: Container = Container {
     description: "A first-stage engine at 100 Hz",
     base: Some("engine_packet"),
     is_abstract: false,
-    when: &[("APID", ">", apid::ENGINE), ("APID", "<", apid::ENGINE + 10)],
+    when: &[
+        ("APID", ">", apid::ENGINE),
+        ("APID", "<", apid::ENGINE + 10),
+    ],
     fields: &[
         one("state", labels(8, ENGINE_STATES), "State"),
-        one("chamber_pressure", reading(16, -5.0, 0.002, "bar"), "Chamber"),
+        one(
+            "chamber_pressure",
+            reading(16, -5.0, 0.002, "bar"),
+            "Chamber",
+        ),
         one("turbopump_speed", reading(16, 0.0, 1.0, "rpm"), "Shaft"),
-        one("mixture_ratio", reading(16, 0.0, 1e-4, ""), "Oxidizer to fuel by mass"),
-        one("turbine_temperature", reading(16, 0.0, 0.025, "K"), "Turbine inlet"),
-        one("bearing_temperature", reading(16, 0.0, 0.01, "K"), "Turbopump bearing"),
-        one("ox_valve_command", reading(16, 0.0, 0.002, "%"), "Main oxidizer valve"),
-        one("ox_valve_position", reading(16, 0.0, 0.002, "%"), "Main oxidizer valve"),
-        one("fuel_valve_position", reading(16, 0.0, 0.002, "%"), "Main fuel valve"),
+        one(
+            "mixture_ratio",
+            reading(16, 0.0, 1e-4, ""),
+            "Oxidizer to fuel by mass",
+        ),
+        one(
+            "turbine_temperature",
+            reading(16, 0.0, 0.025, "K"),
+            "Turbine inlet",
+        ),
+        one(
+            "bearing_temperature",
+            reading(16, 0.0, 0.01, "K"),
+            "Turbopump bearing",
+        ),
+        one(
+            "ox_valve_command",
+            reading(16, 0.0, 0.002, "%"),
+            "Main oxidizer valve",
+        ),
+        one(
+            "ox_valve_position",
+            reading(16, 0.0, 0.002, "%"),
+            "Main oxidizer valve",
+        ),
+        one(
+            "fuel_valve_position",
+            reading(16, 0.0, 0.002, "%"),
+            "Main fuel valve",
+        ),
     ],
 };
 
@@ -216,10 +322,21 @@ const VIBRATION: Container = Container {
     description: "Spectrum of the turbopump's accelerometer at 10 Hz, made on board",
     base: Some("engine_packet"),
     is_abstract: false,
-    when: &[("APID", ">", apid::VIBRATION), ("APID", "<", apid::VIBRATION + 10)],
+    when: &[
+        ("APID", ">", apid::VIBRATION),
+        ("APID", "<", apid::VIBRATION + 10),
+    ],
     fields: &[
-        one("overall", reading(16, 0.0, 0.001, "g"), "Root of the sum of squares of all bands"),
-        one("synchronous", reading(16, 0.0, 0.001, "g"), "Line at the shaft's frequency"),
+        one(
+            "overall",
+            reading(16, 0.0, 0.001, "g"),
+            "Root of the sum of squares of all bands",
+        ),
+        one(
+            "synchronous",
+            reading(16, 0.0, 0.001, "g"),
+            "Line at the shaft's frequency",
+        ),
         Field {
             name: "bands",
             description: "Root mean square in each of 32 bands of 160 Hz",

@@ -129,7 +129,8 @@ impl Writer<'_> {
 
     fn finish(self) {
         if self.bits > 0 {
-            self.bytes.push((self.pending << (8 - self.bits) & 0xFF) as u8);
+            self.bytes
+                .push((self.pending << (8 - self.bits) & 0xFF) as u8);
         }
     }
 }

@@ -59,11 +59,23 @@ const POWER: Container = Container {
     when: &[("APID", "==", apid::POWER)],
     fields: &[
         one("battery_voltage", reading(16, 0.0, 0.001, "V"), "Battery"),
-        one("battery_current", signed(16, 0.001, "A"), "Positive when it charges"),
-        one("battery_charge", reading(16, 0.0, 0.01, "%"), "State of charge"),
+        one(
+            "battery_current",
+            signed(16, 0.001, "A"),
+            "Positive when it charges",
+        ),
+        one(
+            "battery_charge",
+            reading(16, 0.0, 0.01, "%"),
+            "State of charge",
+        ),
         one("array_current", reading(16, 0.0, 0.001, "A"), "Solar array"),
         one("bus_load", reading(16, 0.0, 0.01, "W"), "All consumers"),
-        one("in_eclipse", labels(8, &["SUN", "ECLIPSE"]), "From the sun sensors"),
+        one(
+            "in_eclipse",
+            labels(8, &["SUN", "ECLIPSE"]),
+            "From the sun sensors",
+        ),
     ],
 };
 
@@ -75,7 +87,11 @@ const GPS: Container = Container {
     when: &[("APID", "==", apid::GPS)],
     fields: &[
         one("fix", labels(8, FIXES), "Kind of fix"),
-        one("satellites_used", count(8, ""), "Satellites in the solution"),
+        one(
+            "satellites_used",
+            count(8, ""),
+            "Satellites in the solution",
+        ),
         Field {
             name: "position",
             description: "Earth-centred, Earth-fixed",
@@ -88,7 +104,11 @@ const GPS: Container = Container {
         Field {
             name: "velocity",
             description: "Earth-fixed",
-            shape: Shape::Group(&[("x", float("m/s")), ("y", float("m/s")), ("z", float("m/s"))]),
+            shape: Shape::Group(&[
+                ("x", float("m/s")),
+                ("y", float("m/s")),
+                ("z", float("m/s")),
+            ]),
         },
     ],
 };
@@ -125,10 +145,26 @@ const PROPULSION: Container = Container {
     is_abstract: false,
     when: &[("APID", "==", apid::PROPULSION)],
     fields: &[
-        one("tank_pressure", reading(16, 0.0, 0.002, "bar"), "Xenon tank"),
-        one("tank_temperature", reading(16, 200.0, 0.005, "K"), "Xenon tank"),
-        one("latch_valve", labels(8, &["CLOSED", "OPEN"]), "Between tank and feed"),
-        one("feed_pressure", reading(16, 0.0, 0.001, "bar"), "Behind the regulator"),
+        one(
+            "tank_pressure",
+            reading(16, 0.0, 0.002, "bar"),
+            "Xenon tank",
+        ),
+        one(
+            "tank_temperature",
+            reading(16, 200.0, 0.005, "K"),
+            "Xenon tank",
+        ),
+        one(
+            "latch_valve",
+            labels(8, &["CLOSED", "OPEN"]),
+            "Between tank and feed",
+        ),
+        one(
+            "feed_pressure",
+            reading(16, 0.0, 0.001, "bar"),
+            "Behind the regulator",
+        ),
     ],
 };
 
@@ -154,7 +190,15 @@ const COMPUTER: Container = Container {
     fields: &[
         one("boot_count", count(16, ""), "Starts since launch"),
         one("uptime", count(32, "s"), "Since the last start"),
-        one("clock_state", labels(8, CLOCK_STATES), "Whether the ground has set the clock"),
-        one("recorder_fill", reading(16, 0.0, 0.01, "%"), "Of the telemetry recorder"),
+        one(
+            "clock_state",
+            labels(8, CLOCK_STATES),
+            "Whether the ground has set the clock",
+        ),
+        one(
+            "recorder_fill",
+            reading(16, 0.0, 0.01, "%"),
+            "Of the telemetry recorder",
+        ),
     ],
 };

@@ -119,6 +119,15 @@ pub(crate) const fn count(bits: u8, unit: &'static str) -> Scalar {
     }
 }
 
+/// A whole number with a sign.
+pub(crate) const fn whole(bits: u8, unit: &'static str) -> Scalar {
+    Scalar {
+        bits: Bits::Signed(bits),
+        unit,
+        meaning: Meaning::Plain,
+    }
+}
+
 /// An IEEE number of 32 bits.
 pub(crate) const fn float(unit: &'static str) -> Scalar {
     Scalar {
@@ -174,10 +183,18 @@ pub(crate) const PRIMARY_HEADER: Container = Container {
     fields: &[
         one("VERSION", count(3, ""), "Packet version number"),
         one("TYPE", count(1, ""), "0: telemetry, 1: telecommand"),
-        one("SEC_HDR_FLAG", count(1, ""), "1: a secondary header follows"),
+        one(
+            "SEC_HDR_FLAG",
+            count(1, ""),
+            "1: a secondary header follows",
+        ),
         one("APID", count(11, ""), "Application process identifier"),
         one("SEQ_FLAGS", count(2, ""), "3: not segmented"),
         one("SEQ_COUNT", count(14, ""), "Sequence count of the APID"),
-        one("DATA_LENGTH", count(16, "B"), "Bytes behind the header, less one"),
+        one(
+            "DATA_LENGTH",
+            count(16, "B"),
+            "Bytes behind the header, less one",
+        ),
     ],
 };

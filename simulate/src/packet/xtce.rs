@@ -126,7 +126,10 @@ fn encoding(xml: &mut Xml, scalar: &Scalar) {
         Bits::Signed(_) => ("IntegerDataEncoding", "twosComplement"),
         Bits::Float => ("FloatDataEncoding", "IEEE754_1985"),
     };
-    let attributes = format!("sizeInBits=\"{}\" encoding=\"{kind}\"", scalar.size_in_bits());
+    let attributes = format!(
+        "sizeInBits=\"{}\" encoding=\"{kind}\"",
+        scalar.size_in_bits()
+    );
     let Meaning::Polynomial(coefficients) = scalar.meaning else {
         xml.line(&format!("<{element} {attributes}/>"));
         return;
@@ -157,7 +160,10 @@ fn sequence_container(xml: &mut Xml, container: &Container) {
     ));
     xml.open("EntryList");
     for field in container.fields {
-        xml.line(&format!("<ParameterRefEntry parameterRef=\"{}\"/>", field.name));
+        xml.line(&format!(
+            "<ParameterRefEntry parameterRef=\"{}\"/>",
+            field.name
+        ));
     }
     xml.close("EntryList");
     if let Some(base) = container.base {

@@ -1,7 +1,7 @@
 use super::*;
 
 fn lived(seconds: i64, faults: Vec<Fault>, mut each: impl FnMut(i64, &Satellite, &[Packet])) {
-    let mut satellite = Satellite::new(1, 1, 3, faults);
+    let mut satellite = Satellite::new(1, 1, faults);
     let mut packets = Vec::new();
     for time_s in 0..seconds {
         satellite.advance(time_s, &mut packets);
@@ -48,7 +48,12 @@ fn a_restart_begins_counts_and_clock_anew() {
     let mut seqs = Vec::new();
     lived(600, vec![Fault::Reboot { at_s: 300 }], |_, _, packets| {
         silent += usize::from(packets.is_empty());
-        seqs.extend(packets.iter().filter(|p| p.apid == apid::GPS).map(|p| p.seq));
+        seqs.extend(
+            packets
+                .iter()
+                .filter(|p| p.apid == apid::GPS)
+                .map(|p| p.seq),
+        );
     });
     assert_eq!(silent, 25);
     assert_eq!(seqs[299..302], [299, 0, 1]);
