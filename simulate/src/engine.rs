@@ -176,7 +176,7 @@ impl Engine {
         }
         add_line(&mut bands, shaft_hz, line_g);
         add_line(&mut bands, 2.0 * shaft_hz, 0.35 * line_g);
-        let bearing_g = 6.0 * self.wear * noise.around(0.15);
+        let bearing_g = 6.0 * self.wear * self.shaft * self.shaft * noise.around(0.15);
         add_line(&mut bands, outer_race_hz(shaft_hz), bearing_g);
         add_line(&mut bands, 1.85 * outer_race_hz(shaft_hz), 0.3 * bearing_g);
         let overall = bands.iter().map(|level| level * level).sum::<f64>().sqrt();

@@ -25,11 +25,6 @@ impl Instant {
         Instant(self.0 + crate::numeric::whole(seconds * 1e6))
     }
 
-    /// Seconds from another instant to this one.
-    pub(crate) fn seconds_since(self, other: Instant) -> f64 {
-        (self.0 - other.0) as f64 / 1e6
-    }
-
     /// Days since 2000-01-01T12:00:00 UTC, which stands for UT1 here.
     pub(crate) fn days_since_j2000(self) -> f64 {
         (self.0 - J2000_MICROS) as f64 / MICROS_PER_DAY as f64

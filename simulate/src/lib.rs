@@ -83,7 +83,7 @@ impl Default for Campaign {
         Campaign {
             seed: 42,
             flights: 3,
-            hours: 8,
+            hours: 6,
             satellites: 3,
         }
     }

@@ -15,6 +15,9 @@ separation_s,orbit_s,insertion_altitude_km,insertion_speed_m_s\n";
 /// Columns of `truth.csv`.
 const TRUTH: &str = "source,fate,apid,from_seq,to_seq,packets\n";
 
+/// A shaft turns on for so long.
+const SPIN_DOWN_S: f64 = 1.0;
+
 /// The lists as far as they are known.
 #[derive(Debug, Default)]
 pub(crate) struct Lists {
@@ -58,7 +61,7 @@ impl Lists {
                     "turbopump_bearing",
                     format!("engine_vibration.bands engine {engine}"),
                     from_s,
-                    outcome.separation_s,
+                    outcome.separation_s + SPIN_DOWN_S,
                     format!(
                         "The outer race of the turbopump bearing of engine {engine} wears out; vibration and bearing temperature rise and shaft speed falls"
                     ),

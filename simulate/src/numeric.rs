@@ -170,6 +170,7 @@ fn power_of_two(power: i64) -> f64 {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "what is compared with")]
 mod tests {
     use super::*;
 

@@ -63,24 +63,29 @@ impl Orbit {
     }
 
     /// Position and velocity without the Earth's rotation, so many seconds
-    /// after the epoch.
+    /// after the epoch. The velocity is the change of the position, with the
+    /// drift of the ellipse in it.
     pub(crate) fn state(&self, time_s: f64) -> State {
         let (sin_e, cos_e) = sin_cos(self.eccentric_anomaly(time_s));
         let eccentricity = self.eccentricity;
         let minor = (1.0 - eccentricity * eccentricity).sqrt();
         let semi_major = self.semi_major_m;
-        let radius = semi_major * (1.0 - eccentricity * cos_e);
-        let speed = (EARTH_MU * semi_major).sqrt() / radius;
+        let rate = self.anomaly_rate / (1.0 - eccentricity * cos_e);
         let (x, y) = (
             semi_major * (cos_e - eccentricity),
             semi_major * minor * sin_e,
         );
-        let (dx, dy) = (-speed * sin_e, speed * minor * cos_e);
+        let turn = self.perigee_rate;
+        let dx = -semi_major * rate * sin_e - turn * y;
+        let dy = semi_major * rate * minor * cos_e + turn * x;
         let [p, q] = self.axes(time_s);
         let combine = |a: f64, b: f64| [0, 1, 2].map(|axis| a * p[axis] + b * q[axis]);
+        let position_m = combine(x, y);
+        let carried = cross([0.0, 0.0, self.node_rate], position_m);
+        let within = combine(dx, dy);
         State {
-            position_m: combine(x, y),
-            velocity_m_s: combine(dx, dy),
+            position_m,
+            velocity_m_s: [0, 1, 2].map(|axis| within[axis] + carried[axis]),
         }
     }
 
@@ -176,7 +181,8 @@ mod tests {
             let speed = length(state.velocity_m_s);
             let energy = speed * speed / 2.0 - EARTH_MU / length(state.position_m);
             let wanted = -EARTH_MU / (2.0 * orbit.semi_major_m);
-            assert!((energy / wanted - 1.0).abs() < 1e-9);
+            // Drifting elements are not those of an ellipse: J2 is a thousandth.
+            assert!((energy / wanted - 1.0).abs() < 4e-3);
             assert!((7_560.0..7_610.0).contains(&speed), "{speed}");
         }
     }
@@ -190,8 +196,7 @@ mod tests {
             let state = orbit.state(time_s);
             for axis in 0..3 {
                 let moved = after.position_m[axis] - before.position_m[axis];
-                // The drift of the plane is no part of the osculating velocity.
-                assert!((moved - state.velocity_m_s[axis]).abs() < 15.0);
+                assert!((moved - state.velocity_m_s[axis]).abs() < 0.01);
             }
         }
     }

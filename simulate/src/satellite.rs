@@ -23,9 +23,8 @@ const GOLDEN_ANGLE_RAD: f64 = 2.399_963_229_728_653;
 const REBOOT_S: i64 = 25;
 const RECORDER_S: f64 = 86_400.0;
 const NODES: usize = SENSORS as usize;
-/// The nodes of the battery and of the tank.
-const BATTERY_NODE: usize = 4;
-pub(crate) const TANK_NODE: usize = 7;
+/// The node of the tank.
+const TANK_NODE: usize = 7;
 /// Temperature in the Sun and in the shadow, degC, and the lag, s.
 const HEAT: [(f64, f64, f64); NODES] = [
     (62.0, -48.0, 700.0),

@@ -1,5 +1,5 @@
 use super::*;
-use crate::numeric::degrees;
+use crate::numeric::{degrees, ln};
 
 fn flown(seed: u64, flight: u32, faults: &[Fault], mut each: impl FnMut(&Ascent)) -> Ascent {
     let vehicle = Vehicle::of_flight(&mut Noise::new(seed, "vehicle", flight));
@@ -80,7 +80,7 @@ fn ideal_speed_covers_the_losses() {
         if let Some((then, same)) = before.filter(|_| ascent.phase != Phase::Countdown)
             && same == stage
         {
-            ideal_m_s += ascent.vehicle.stages[stage].exhaust_m_s() * (then / now).ln();
+            ideal_m_s += ascent.vehicle.stages[stage].exhaust_m_s() * ln(then / now);
         }
     });
     let losses = ideal_m_s - (ascent.motion.speed_m_s() - 408.0);

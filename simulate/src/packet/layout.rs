@@ -48,19 +48,13 @@ impl Layout {
         }
     }
 
-    /// How many values a packet takes, those of the secondary header included.
-    #[cfg(test)]
-    pub(crate) fn values(&self) -> usize {
-        self.scalars.len()
-    }
-
     /// Packs one packet in place of what the buffer holds: engineering values
     /// in the order of the table, labels and counts by their number.
     pub(crate) fn pack(&self, apid: u16, count: u16, values: &[f64], packet: &mut Vec<u8>) {
         debug_assert_eq!(values.len(), self.scalars.len(), "values of {}", self.name);
         packet.clear();
         packet.extend((WITH_SECONDARY_HEADER | apid).to_be_bytes());
-        packet.extend((NOT_SEGMENTED | count % COUNTS).to_be_bytes());
+        packet.extend((NOT_SEGMENTED | (count % COUNTS)).to_be_bytes());
         let length = u16::try_from(self.bytes + ERROR_CONTROL_BYTES - 1).unwrap_or(u16::MAX);
         packet.extend(length.to_be_bytes());
         let mut bits = Writer::new(packet);
@@ -147,20 +141,19 @@ const CRC_TABLE: [u16; 256] = crc_table();
 
 const fn crc_table() -> [u16; 256] {
     let mut table = [0; 256];
-    let mut at = 0;
-    while at < 256 {
-        let mut crc = (at as u16) << 8;
+    let mut byte: u16 = 0;
+    while byte < 256 {
+        let mut crc = byte << 8;
         let mut bit = 0;
         while bit < 8 {
-            crc = if crc & 0x8000 == 0 {
-                crc << 1
-            } else {
-                crc << 1 ^ 0x1021
+            crc = match crc & 0x8000 {
+                0 => crc << 1,
+                _ => (crc << 1) ^ 0x1021,
             };
             bit += 1;
         }
-        table[at] = crc;
-        at += 1;
+        table[byte as usize] = crc;
+        byte += 1;
     }
     table
 }
