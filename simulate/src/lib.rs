@@ -68,8 +68,9 @@ use output::Folder;
 pub struct Campaign {
     /// What all randomness comes from.
     pub seed: u64,
-    /// Launches, some two days apart from March 2024 on. The first is the
-    /// golden one, the third has a worn bearing and a stuck valve.
+    /// Launches, some two days apart from March 2024 on, so that the dates of
+    /// more than some hundreds lie in the future. The first is the golden one,
+    /// the third has a worn bearing and a stuck valve.
     pub flights: u32,
     /// How long satellites are followed, from May 2024 on.
     pub hours: u32,

@@ -61,7 +61,7 @@ enum Damage {
     Cut,
     /// The next line begins before the line feed of this one.
     Run,
-    /// A byte of the first value is no text.
+    /// A byte that is no text, where a comma belongs.
     Byte,
 }
 
@@ -210,7 +210,12 @@ fn damaged(line: &str, damage: Damage) -> Vec<u8> {
             bytes.pop();
             bytes.extend_from_slice(line.as_bytes());
         }
-        Damage::Byte => bytes[first] = 0xFF,
+        Damage::Byte => {
+            let mut commas = line.bytes().enumerate().filter(|(_, byte)| *byte == b',');
+            if let Some((at, _)) = commas.nth(3) {
+                bytes[at] = 0xFF;
+            }
+        }
     }
     bytes
 }
@@ -235,6 +240,7 @@ pub(crate) fn definition() -> String {
          description = \"Static fires of one engine\"\n\n\
          [input]\nformat = \"csv\"\nheader = true\n\n\
          [time]\naxis = \"absolute\"\ncode = \"iso\"\ncolumns = [\"time\"]\n\n\
+         [table]\ndedup_by = [\"time\"]\n\n\
          [[column]]\nsource = \"time\"\ntype = \"timestamp\"\n",
     );
     for (name, unit, description) in COLUMNS {

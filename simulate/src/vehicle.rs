@@ -97,7 +97,7 @@ impl Vehicle {
             payload_kg: 13_000.0 * noise.around(0.03),
             drag_area_m2: 0.3 * 10.75 * noise.around(0.02),
             kick_rad: radians(4.4) * noise.around(0.01),
-            orbit_altitude_m: 260_000.0 * noise.around(0.12),
+            orbit_altitude_m: 250_000.0 * noise.around(0.002),
             site: Site {
                 latitude_rad: radians(28.5),
                 longitude_rad: radians(-80.6),

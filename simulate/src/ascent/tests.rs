@@ -46,6 +46,26 @@ fn flights_of_many_seeds_reach_their_orbits() {
 }
 
 #[test]
+fn other_orbits_are_reached_too() {
+    for target_m in [200_000.0, 300_000.0, 400_000.0] {
+        let mut vehicle = Vehicle::of_flight(&mut Noise::new(1, "vehicle", 1));
+        vehicle.orbit_altitude_m = target_m;
+        vehicle.payload_kg = 11_000.0;
+        let mut ascent = Ascent::new(vehicle, &[], &mut Noise::new(1, "engines", 1));
+        while ascent.is_flying() {
+            ascent.advance();
+        }
+        let (low_m, high_m) = apses(&ascent.motion);
+        assert!((low_m - target_m).abs() < 4_000.0, "{low_m} of {target_m}");
+        assert!(
+            (high_m - target_m).abs() < 4_000.0,
+            "{high_m} of {target_m}"
+        );
+        assert!((7_600.0..7_900.0).contains(&ascent.motion.speed_m_s()));
+    }
+}
+
+#[test]
 fn energy_changes_by_the_work_of_forces_alone() {
     let mut before = None;
     let ascent = flown(3, 1, &[], |ascent| {
