@@ -119,20 +119,35 @@ fn rows_that_tie_in_the_order_are_compared() {
             pass 2: []
         "#]],
     );
-    check_ties(r#""time", "host""#, &["time"], &batches, &expect![[r#"
+    check_ties(
+        r#""time", "host""#,
+        &["time"],
+        &batches,
+        &expect![[r#"
         pass 1: [1..3]
         pass 1: last [0..1]
         pass 1: last [0..2]
         pass 1: last [0..2]
         pass 2: []
-    "#]]);
+    "#]],
+    );
     // The host of a row says nothing of its place.
-    check_ties(r#""host""#, &["time"], &batches, &expect![[r#"
+    check_ties(
+        r#""host""#,
+        &["time"],
+        &batches,
+        &expect![[r#"
         every row is compared
-    "#]]);
-    check_ties(r#""time""#, &["time", "host"], &batches, &expect![[r#"
+    "#]],
+    );
+    check_ties(
+        r#""time""#,
+        &["time", "host"],
+        &batches,
+        &expect![[r#"
         every row is compared
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -506,4 +521,16 @@ fn where_every_unit_is_a_run_nothing_is_met() {
         nothing known            -
     "#]],
     );
+}
+
+#[test]
+fn zeros_of_both_signs_are_one_key_and_have_two_places() {
+    let definition = Definition::from_toml(&RELATIVE.replace("KEY", "\"cycle\""), "s.toml");
+    let identity = Identity::new(&definition.unwrap(), 0);
+    let engines: ArrayRef = Arc::new(Int32Array::from(vec![1, 1]));
+    let cycles: ArrayRef = Arc::new(Float64Array::from(vec![-0.0, 0.0]));
+    let rows = RecordBatch::try_from_iter([("engine", engines), ("cycle", cycles)]).unwrap();
+    let sorted_by = ["engine".to_owned(), "cycle".to_owned()];
+    assert!(Ties::new(&identity, &sorted_by[..1], rows.schema_ref()).is_some());
+    assert!(Ties::new(&identity, &sorted_by, rows.schema_ref()).is_none());
 }
