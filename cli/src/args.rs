@@ -87,8 +87,17 @@ pub(crate) struct DemoArgs {
     #[arg(default_value = "./demo")]
     pub(crate) dir: PathBuf,
     /// The simulation is the same for the same seed.
-    #[arg(long, default_value_t = 7)]
+    #[arg(long, default_value_t = 42)]
     pub(crate) seed: u64,
+    /// Launches; the first is the golden one.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=300))]
+    pub(crate) flights: u32,
+    /// How long satellites are followed.
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    pub(crate) hours: u32,
+    /// Satellites; 100 for 100 hours are gigabytes.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) satellites: u32,
 }
 
 /// `downlake ingest`

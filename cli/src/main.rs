@@ -8,7 +8,6 @@
 mod args;
 mod commands;
 mod definitions;
-mod demo;
 mod progress;
 mod settings;
 mod wire;

@@ -160,7 +160,7 @@ fn request(args: &IngestArgs, settings: &Settings) -> Result<IngestRequest> {
 }
 
 /// The one definition of a stream, or those of packets.
-fn schemas(names: &[String]) -> Result<(Option<Definition>, Vec<PacketSchema>)> {
+pub(crate) fn schemas(names: &[String]) -> Result<(Option<Definition>, Vec<PacketSchema>)> {
     let (mut streams, mut packets) = (Vec::new(), Vec::new());
     for name in names {
         match definitions::given(name)? {
