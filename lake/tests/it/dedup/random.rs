@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use downlake_lake::seam::Seams;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -120,6 +121,7 @@ fn check(seed: u64) {
 
 #[test]
 fn random_units_leave_each_row_once() {
-    let fresh = std::iter::repeat_with(rand::random).take(FRESH);
+    let random = Seams::system().random;
+    let fresh = std::iter::repeat_with(|| random.next_u64()).take(FRESH);
     PINNED.into_iter().chain(fresh).for_each(check);
 }
