@@ -72,6 +72,11 @@ impl Audit {
         audit
     }
 
+    /// The names of all tables.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = &str> {
+        self.tables.keys().map(String::as_str)
+    }
+
     /// The rows of a table; none where there is no table.
     pub(crate) fn records(&self, table: &str) -> &[Record] {
         self.tables

@@ -16,6 +16,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use downlake_lake::storage::{Storage, StorageOptions};
+use downlake_simulate::Campaign;
 use futures::TryStreamExt;
 use serde_json::Value;
 
@@ -35,6 +36,19 @@ const INGEST: [&str; 7] = [
     "decode",
     "write",
     "quarantine",
+    "data",
+    "ledger",
+    DONE,
+];
+/// What an ingest of packets passes through besides: gaps, and the comparison
+/// with rows of passes before.
+const PACKETS: [&str; 9] = [
+    START,
+    "decode",
+    "write",
+    "quarantine",
+    "gaps",
+    "compare",
     "data",
     "ledger",
     DONE,
@@ -372,6 +386,79 @@ fn budgeted_ingest_survives_kills_on_s3() {
         let copy = download(&url, &cloud, &program);
         check_landed(&copy, &expected, &format!("seed {seed} on {url}"));
     });
+}
+
+const PACKETS_ARGS: [&str; 9] = [
+    "ingest",
+    "raw/satellites",
+    "--schema",
+    "raw/satellites.toml",
+    "--from-path",
+    "{satellite}/*.ccsds",
+    "--memory",
+    "32MiB",
+    "--json",
+];
+
+/// Passes of a satellite that overlap, with losses, repeats and damage.
+fn write_passes(program: &Program, seed: u64) {
+    let campaign = Campaign {
+        seed,
+        flights: 0,
+        hours: 3,
+        satellites: 1,
+    };
+    let raw = program.folder().join("raw");
+    campaign.write(&raw, &mut |_, _| {}).unwrap();
+}
+
+/// All rows of all tables but for what clocks and other runs decide.
+fn undated(lake: &Path, context: &str) -> BTreeMap<String, Vec<String>> {
+    const DATED: [&str; 5] = ["_ingested_at", "at", "started_at", "landed_at", "version"];
+    let audit = Audit::clean(lake, Last::Finished, context);
+    let rows = |table: &str| {
+        let rows = audit.records(table).iter();
+        sorted(rows.map(|row| {
+            let cells = row
+                .iter()
+                .filter(|(name, _)| !DATED.contains(&name.as_str()));
+            format!("{:?}", cells.collect::<Vec<_>>())
+        }))
+    };
+    let tables = audit.tables();
+    tables
+        .map(|table| (table.to_owned(), rows(table)))
+        .collect()
+}
+
+#[test]
+fn budgeted_packets_survive_kills() {
+    trials(
+        "budgeted_packets_survive_kills",
+        &PACKETS,
+        |seed, histogram| {
+            let context = format!("seed {seed}");
+            let mut random = Random::new(seed);
+            let (killed, undisturbed) = (Program::new(), Program::new());
+            write_passes(&killed, seed);
+            write_passes(&undisturbed, seed);
+            undisturbed.good(&PACKETS_ARGS);
+            kill_some(&killed, &PACKETS_ARGS, &mut random, histogram, |hit| {
+                let context = format!("{context}, killed in {hit}");
+                Audit::clean(&killed.lake(), Last::Killed, &context);
+            });
+            killed.good(&PACKETS_ARGS);
+            let again = killed.good(&PACKETS_ARGS).json();
+            assert_eq!(again["rows_in"], 0, "{context}: {again}");
+            let found = undated(&killed.lake(), &context);
+            let expected = undated(&undisturbed.lake(), &context);
+            assert!(expected["sat_power"].len() > 1_000, "{context}");
+            assert!(found.keys().eq(expected.keys()), "{context}");
+            for (table, rows) in &expected {
+                assert_same(&format!("{context}: {table}"), &found[table], rows);
+            }
+        },
+    );
 }
 
 fn cloud_options(endpoint: &str) -> Vec<(String, String)> {

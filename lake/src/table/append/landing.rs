@@ -300,6 +300,7 @@ impl TableWriter {
         files: Vec<WrittenFile>,
         runtime: &Handle,
     ) -> Result<Vec<WrittenFile>> {
+        tracing::debug!(phase = "compare");
         let own = held.dedup.own_files(&unit.lake, self.name(), files);
         held.own = runtime.block_on(own)?;
         if let (Destination::Table(table), false) = (&self.destination, self.is_there) {
@@ -340,7 +341,6 @@ fn compare(
     base: &Snapshot,
     runtime: &Handle,
 ) -> Result<bool> {
-    tracing::debug!(phase = "compare");
     let Held { dedup, own, .. } = held;
     runtime.block_on(dedup.check(&unit.lake, table, base, own))
 }
