@@ -4,12 +4,12 @@ mod config;
 mod demo;
 mod doctor;
 mod ingest;
-mod interrupt;
-mod output;
+pub(crate) mod interrupt;
+pub(crate) mod output;
 mod quarantine;
 mod schema;
-mod sql;
-mod table;
+pub(crate) mod sql;
+pub(crate) mod table;
 
 use downlake_lake::{Error, ErrorKind};
 
