@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::plot::PlotKind;
+
 /// Raw telemetry in, an open lake out, SQL on top.
 #[derive(Debug, Parser)]
 #[command(
@@ -171,16 +173,29 @@ pub(crate) struct IngestArgs {
 Examples:
   downlake sql \"SELECT count(*) FROM flights\"
   downlake sql -f csv -o out.csv \"SELECT * FROM flights VERSION AS OF 3\"
-  downlake sql \"SELECT * FROM 'raw/stand.csv' LIMIT 5\"")]
+  downlake sql \"SELECT * FROM 'raw/stand.csv' LIMIT 5\"
+  downlake sql --plot \"SELECT time, pressure FROM flights\"
+  downlake sql --plot spectrum -o chamber.svg \"SELECT t, chamber_pressure FROM hotfire ORDER BY t\"")]
 pub(crate) struct SqlArgs {
     /// Statements, separated by `;`. Without them they are read from standard input.
     pub(crate) sql: Option<String>,
     /// Output format.
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     pub(crate) format: Option<OutputFormat>,
-    /// Write to a file.
+    /// Write to a file; a plot to .svg or .png.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// Draw the rows, to the terminal or to the file of -o: line, scatter, histogram or spectrum.
+    /// The axis is the first column of time (else of numbers), a text column tells series apart.
+    #[arg(
+        long,
+        value_name = "KIND",
+        num_args = 0..=1,
+        default_missing_value = "line",
+        conflicts_with_all = ["format", "nan"],
+        value_parser = parse_plot
+    )]
+    pub(crate) plot: Option<PlotArg>,
     /// Read the statements from a file.
     #[arg(long, value_name = "F", conflicts_with = "sql")]
     pub(crate) file: Option<PathBuf>,
@@ -193,6 +208,15 @@ pub(crate) struct SqlArgs {
     /// Refuse every statement that writes.
     #[arg(long)]
     pub(crate) read_only: bool,
+}
+
+/// What follows `--plot`: its kind, or already the statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PlotArg {
+    /// A kind.
+    Kind(PlotKind),
+    /// Statements, to be drawn as the kind that is the default.
+    Sql(String),
 }
 
 /// Output formats of `sql`.
@@ -385,6 +409,15 @@ fn parse_pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// A kind of plot is one word; what has several is a statement.
+fn parse_plot(text: &str) -> Result<PlotArg, String> {
+    if text.trim().contains(char::is_whitespace) {
+        return Ok(PlotArg::Sql(text.to_owned()));
+    }
+    let kind = text.parse::<PlotKind>();
+    kind.map(PlotArg::Kind).map_err(|error| error.to_string())
+}
+
 fn parse_shard(text: &str) -> Result<(u32, u32), String> {
     let wrong = || format!("\"{text}\" is not a shard such as 1/4 (from 1/4 to 4/4)");
     let (index, count) = text.split_once('/').ok_or_else(wrong)?;
@@ -424,6 +457,16 @@ mod tests {
         for text in ["", "MiB", "-1", "1.5G", "7 parsecs", "99999999999999G"] {
             assert!(parse_size(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn plots() {
+        assert_eq!(parse_plot("Scatter"), Ok(PlotArg::Kind(PlotKind::Scatter)));
+        assert_eq!(
+            parse_plot("SELECT 1"),
+            Ok(PlotArg::Sql("SELECT 1".to_owned()))
+        );
+        assert!(parse_plot("pie").is_err());
     }
 
     #[test]

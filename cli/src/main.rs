@@ -1,21 +1,29 @@
 //! The one binary: arguments, settings, wiring, command.
 
-#![expect(
-    clippy::print_stderr,
-    reason = "a program of the command line says on stderr what is not data"
-)]
+/// Says something on stderr. Whoever closed it misses it, and the work goes on.
+macro_rules! tell {
+    ($($said:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($said)*);
+    }};
+}
 
 mod args;
 mod commands;
 mod definitions;
+mod excerpt;
+mod plot;
 mod progress;
 mod settings;
+mod shell;
 mod wire;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 use downlake_lake::{Error, ErrorKind};
+use downlake_query::Place;
+use excerpt::Excerpt;
 
 fn main() -> ExitCode {
     let cli = match args::Cli::try_parse() {
@@ -39,16 +47,17 @@ fn fail(error: &anyhow::Error, json: bool) -> u8 {
     let Some(code) = exit_code(error) else {
         return 0;
     };
-    let text = error_text(error);
     if json {
-        eprintln!(
-            "{}",
-            serde_json::json!({ "error": text, "exit_code": code })
-        );
+        let mut said = serde_json::json!({ "error": error_text(error), "exit_code": code });
+        if let Some(excerpt) = error.downcast_ref::<Excerpt>() {
+            said["line"] = excerpt.place.line.into();
+            said["column"] = excerpt.place.column.into();
+        }
+        tell!("{said}");
     } else {
-        eprintln!("downlake: {text}");
+        tell!("downlake: {}", told(error));
         if code == ErrorKind::Internal.exit_code() {
-            eprintln!("this is a bug of downlake; please report it with the command that shows it");
+            tell!("this is a bug of downlake; please report it with the command that shows it");
         }
     }
     code
@@ -79,10 +88,28 @@ fn exit_code(error: &anyhow::Error) -> Option<u8> {
     })
 }
 
-/// The message and those causes that add to it.
+/// The message, and the place that it is about.
+pub(crate) fn told(error: &anyhow::Error) -> String {
+    let text = error_text(error);
+    match error.downcast_ref::<Excerpt>() {
+        Some(excerpt) => {
+            // The mark says it better.
+            let text = text
+                .split_once(" at Line: ")
+                .map_or(&*text, |(text, _)| text);
+            format!("{text}\n{excerpt}")
+        }
+        None => text,
+    }
+}
+
+/// The message and those causes that add to it, without places, which are
+/// said apart.
 fn error_text(error: &anyhow::Error) -> String {
-    let mut text = error.to_string();
-    for cause in error.chain().skip(1) {
+    let is_pointed = error.downcast_ref::<Excerpt>().is_some();
+    let mut causes = error.chain().skip(usize::from(is_pointed));
+    let mut text = causes.next().map(ToString::to_string).unwrap_or_default();
+    for cause in causes.filter(|cause| !cause.is::<Place>()) {
         let cause = cause.to_string();
         if !text.contains(&cause) {
             text = format!("{text}: {cause}");

@@ -58,7 +58,7 @@ impl Progress for Bar {
             .expect("no panic holds the lock")
             .insert(text.to_owned());
         if first && !self.quiet {
-            self.bar.suspend(|| eprintln!("note: {text}"));
+            self.bar.suspend(|| tell!("note: {text}"));
         }
     }
 

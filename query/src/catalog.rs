@@ -75,6 +75,10 @@ pub struct TableSnapshot {
     pub axis: Option<String>,
     /// Names of the source, as they work in SQL when quoted, to columns.
     pub quoted_names: BTreeMap<String, String>,
+    /// Columns to the units of their values. Rows carry them as metadata of
+    /// their fields, under [`UNIT_KEY`](downlake_lake::schema::table_schema::UNIT_KEY), as
+    /// far as a column is passed on as it is.
+    pub units: BTreeMap<String, String>,
 }
 
 /// Writes to a lake. A session that is not given one is read-only.

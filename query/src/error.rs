@@ -7,6 +7,8 @@ use datafusion::error::DataFusionError;
 use downlake_lake::{Error, ErrorKind};
 use parquet::errors::ParquetError;
 
+use crate::place::{Missing, placed};
+
 /// How many near names a message shows.
 const NEAR_NAMES: usize = 3;
 
@@ -18,7 +20,7 @@ pub(crate) fn from_engine(error: DataFusionError) -> Error {
         DataFusionError::ObjectStore(store) => Error::from(*store),
         DataFusionError::ParquetError(parquet) => from_parquet(*parquet),
         DataFusionError::SchemaError(schema, _) => from_schema(&schema),
-        DataFusionError::Diagnostic(_, inner) => from_engine(*inner),
+        DataFusionError::Diagnostic(said, inner) => placed(from_engine(*inner), said.span),
         DataFusionError::Context(doing, inner) => from_engine(*inner).context(doing),
         DataFusionError::Collection(mut all) if !all.is_empty() => from_engine(all.swap_remove(0)),
         DataFusionError::Shared(shared) => from_shared(&shared),
@@ -164,14 +166,27 @@ fn lower_first(text: &str) -> String {
     }
 }
 
+/// The engine knows a function by its name alone; we say which are near.
+pub(crate) fn with_near_functions(error: Error, known: &[String]) -> Error {
+    let name = error
+        .message()
+        .strip_prefix("invalid function '")
+        .and_then(|rest| rest.split_once('\''));
+    match name {
+        Some((name, _)) => not_found("function", name, known.iter().map(String::as_str)),
+        None => error,
+    }
+}
+
 /// `no table "x" (near: a, b)`, or without the part in parentheses where
 /// nothing known resembles the name.
 pub(crate) fn not_found<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Error {
     let near = near_names(name, known);
-    if near.is_empty() {
-        return Error::not_found(format!("no {what} \"{name}\""));
-    }
-    Error::not_found(format!("no {what} \"{name}\" (near: {})", near.join(", ")))
+    let message = match near.as_slice() {
+        [] => format!("no {what} \"{name}\""),
+        near => format!("no {what} \"{name}\" (near: {})", near.join(", ")),
+    };
+    Error::not_found(message).with_source(Missing(name.to_owned()))
 }
 
 fn near_names<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Vec<String> {

@@ -12,7 +12,8 @@ use async_trait::async_trait;
 use downlake_lake::log::VersionAsked;
 use downlake_lake::schema::axis_expr::parse_axis;
 use downlake_lake::schema::names::FoldedName;
-use downlake_lake::schema::{Column, ColumnType, Definition, Evolution, Origin, names};
+use downlake_lake::schema::table_schema::UNIT_KEY;
+use downlake_lake::schema::{Column, ColumnType, Definition, Evolution, Origin, TimeAxis, names};
 use downlake_lake::table::append::{Destination, QuarantineLimit, UnitSpec, UnitWriter};
 use downlake_lake::table::conform::{Conform, ReceivedAt, UnitColumns};
 use downlake_lake::table::rows::RowSource;
@@ -86,6 +87,7 @@ impl Catalog for LakeCatalog {
             sort_columns: definition.map(Definition::sort_columns).unwrap_or_default(),
             axis: definition.and_then(|d| d.axis().map(str::to_owned)),
             quoted_names: definition.map(quoted_names).unwrap_or_default(),
+            units: definition.map(units).unwrap_or_default(),
         }))
     }
 
@@ -112,6 +114,24 @@ fn quoted_names(definition: &Definition) -> BTreeMap<String, String> {
         .filter(differs)
         .map(named)
         .collect()
+}
+
+fn units(definition: &Definition) -> BTreeMap<String, String> {
+    let mut units: BTreeMap<String, String> = definition
+        .table_schema()
+        .fields()
+        .iter()
+        .filter_map(|field| {
+            Some((
+                field.name().clone(),
+                field.metadata().get(UNIT_KEY)?.clone(),
+            ))
+        })
+        .collect();
+    if let TimeAxis::Relative { column, unit, .. } = &definition.time {
+        units.entry(column.clone()).or_insert_with(|| unit.clone());
+    }
+    units
 }
 
 #[async_trait]
@@ -405,6 +425,7 @@ fn under_stored_names(rows: Rows, definition: &Definition) -> Rows {
 /// The definition of a table made from a query: exact types; a timestamp `time` is the axis.
 fn definition_of(table: &str, schema: &Schema) -> Result<Definition> {
     let (mut sources, mut kinds) = (Vec::new(), Vec::new());
+    let mut units = Vec::new();
     let has_axis = schema
         .field_with_name(names::TIME)
         .is_ok_and(|f| matches!(f.data_type(), DataType::Timestamp(_, _)));
@@ -416,6 +437,9 @@ fn definition_of(table: &str, schema: &Schema) -> Result<Definition> {
         }
         let kind = ColumnType::from_arrow(field.data_type())
             .map_err(|e| e.context(format!("column \"{name}\"")))?;
+        // A duration says its unit itself.
+        let unit = field.metadata().get(UNIT_KEY);
+        units.push(unit.filter(|_| kind != ColumnType::Duration).cloned());
         sources.push(name.as_str());
         kinds.push(kind);
     }
@@ -423,7 +447,12 @@ fn definition_of(table: &str, schema: &Schema) -> Result<Definition> {
     let columns: Vec<Column> = folded
         .into_iter()
         .zip(sources.into_iter().zip(kinds))
-        .map(|(folded, (source, kind))| column_of(folded, source, kind))
+        .zip(units)
+        .map(|((folded, (source, kind)), unit)| {
+            let mut column = column_of(folded, source, kind);
+            column.unit = column.unit.or(unit);
+            column
+        })
         .collect();
     if columns.is_empty() {
         return Err(Error::invalid(format!(

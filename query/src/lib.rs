@@ -15,9 +15,11 @@ mod file_table;
 mod functions;
 mod handover;
 pub mod lake;
+mod names;
 pub mod output;
 pub mod parse;
 mod pinned;
+mod place;
 mod provider;
 mod resolve;
 pub mod session;
@@ -25,4 +27,5 @@ mod write;
 
 pub use catalog::{Catalog, Rows, TableSnapshot, WriteReport, WriteTarget, Writer};
 pub use parse::{Statement, parse};
+pub use place::Place;
 pub use session::{Cancel, Outcome, Session, SessionBuilder};

@@ -20,12 +20,20 @@ use downlake_lake::{Error, Result};
 use crate::dialect::LakeDialect;
 use crate::error::from_engine;
 use crate::output::Format;
+use crate::place::{Place, Words, parser_error};
 
 /// How deep expressions and queries may nest.
 const NESTING_LIMIT: usize = 100;
 
 const VERSION_SPELLING: &str =
     "write <table> VERSION AS OF <n> or <table> TIMESTAMP AS OF '<time>'";
+
+/// Words of the language in which slips are common.
+const KEYWORDS: [&str; 27] = [
+    "SELECT", "FROM", "WHERE", "GROUP", "ORDER", "LIMIT", "HAVING", "OFFSET", "JOIN", "INNER",
+    "OUTER", "LEFT", "RIGHT", "UNION", "EXCEPT", "INSERT", "CREATE", "TABLE", "VALUES", "EXPLAIN",
+    "DESCRIBE", "SHOW", "COPY", "DROP", "WITH", "BETWEEN", "DISTINCT",
+];
 
 const SHOW_TABLES: &str = "SELECT table_name, table_type FROM information_schema.tables \
      WHERE table_schema = 'public' ORDER BY table_name";
@@ -35,6 +43,7 @@ const SHOW_TABLES: &str = "SELECT table_name, table_type FROM information_schema
 pub struct Statement {
     text: String,
     pub(crate) kind: Kind,
+    pub(crate) words: Words,
 }
 
 impl Statement {
@@ -109,7 +118,14 @@ pub(crate) enum Kind {
 pub fn parse(sql: &str) -> Result<Vec<Statement>> {
     let tokens = Tokenizer::new(&LakeDialect, sql)
         .tokenize_with_location()
-        .map_err(|error| Error::invalid(format!("sql: {error}")))?;
+        .map_err(|error| {
+            let place = Place::at(error.location);
+            let said = Error::invalid(format!("sql: {error}"));
+            match place {
+                Some(place) => said.with_source(place),
+                None => said,
+            }
+        })?;
     tokens
         .split(|token| token.token == Token::SemiColon)
         .filter(|tokens| tokens.iter().any(|token| !is_blank(token)))
@@ -125,7 +141,18 @@ fn parse_one(tokens: &[TokenWithSpan]) -> Result<Statement> {
         .cloned()
         .collect();
     refuse_foreign_spellings(&tokens)?;
-    let mut parser = DFParserBuilder::new(copy_of_query(tokens))
+    let words = Words::of(&tokens);
+    let statement =
+        parse_tokens(&tokens).map_err(|error| parser_error(with_near_keyword(error), &tokens))?;
+    Ok(Statement {
+        text: text.trim().to_owned(),
+        kind: classify(statement)?,
+        words,
+    })
+}
+
+fn parse_tokens(tokens: &[TokenWithSpan]) -> Result<EngineStatement> {
+    let mut parser = DFParserBuilder::new(copy_of_query(tokens.to_vec()))
         .with_dialect(&LakeDialect)
         .with_recursion_limit(NESTING_LIMIT)
         .build()
@@ -138,10 +165,27 @@ fn parse_one(tokens: &[TokenWithSpan]) -> Result<Statement> {
             rest.span.start
         )));
     }
-    Ok(Statement {
-        text: text.trim().to_owned(),
-        kind: classify(statement)?,
-    })
+    Ok(statement)
+}
+
+/// A word that the parser did not expect may be one of the language with a
+/// slip in it.
+fn with_near_keyword(error: Error) -> Error {
+    let near = || {
+        let (before, rest) = error.message().split_once("found")?;
+        let rest = rest.trim_start_matches([':', ' ']);
+        let end = rest.find(" at Line: ")?;
+        let word = rest[..end].to_uppercase();
+        let near = KEYWORDS
+            .iter()
+            .find(|keyword| **keyword != word && strsim::osa_distance(keyword, &word) == 1)?;
+        let (found, place) = rest.split_at(end);
+        Some(format!("{before}found: {found} (near: {near}){place}"))
+    };
+    match near() {
+        Some(message) => Error::new(error.kind(), message),
+        None => error,
+    }
 }
 
 fn is_blank(token: &TokenWithSpan) -> bool {

@@ -31,6 +31,7 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use downlake_lake::log::FileEntry;
+use downlake_lake::schema::table_schema::UNIT_KEY;
 use downlake_lake::{Error, Result};
 use object_store::ObjectMeta;
 use object_store::path::Path;
@@ -46,6 +47,8 @@ const FOOTER_GUESS_BYTES: usize = 64 * 1024;
 pub(crate) struct LakeTable {
     table: TableSnapshot,
     url: ObjectStoreUrl,
+    /// The columns of the table, with their units.
+    schema: SchemaRef,
     /// Stored columns, then partition columns: the order of the engine's scan.
     scanned: TableSchema,
     /// Column of the table to column of the scan.
@@ -64,8 +67,8 @@ impl LakeTable {
     /// # Errors
     /// `Corrupt` if a partition column is not in the schema.
     pub(crate) fn try_new(table: TableSnapshot, url: ObjectStoreUrl) -> Result<Self> {
-        let schema = &table.snapshot.schema;
-        let partition = partition_fields(&table)?;
+        let schema = with_units(&table);
+        let partition = partition_fields(&table, &schema)?;
         let is_stored = |name: &str| !table.snapshot.partition_columns.iter().any(|p| p == name);
         let stored: Vec<FieldRef> = schema
             .fields()
@@ -84,6 +87,7 @@ impl LakeTable {
         Ok(LakeTable {
             table,
             url,
+            schema,
             scanned,
             to_scanned,
         })
@@ -151,7 +155,7 @@ impl LakeTable {
 #[async_trait]
 impl TableProvider for LakeTable {
     fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.table.snapshot.schema)
+        Arc::clone(&self.schema)
     }
 
     fn table_type(&self) -> TableType {
@@ -198,9 +202,28 @@ impl TableProvider for LakeTable {
     }
 }
 
-fn partition_fields(table: &TableSnapshot) -> Result<Vec<FieldRef>> {
+fn with_units(table: &TableSnapshot) -> SchemaRef {
+    let with_unit = |field: &FieldRef| match table.units.get(field.name()) {
+        Some(unit) => {
+            let mut metadata = field.metadata().clone();
+            metadata.insert(UNIT_KEY.to_owned(), unit.clone());
+            Arc::new(field.as_ref().clone().with_metadata(metadata))
+        }
+        None => Arc::clone(field),
+    };
+    let fields: Vec<FieldRef> = table
+        .snapshot
+        .schema
+        .fields()
+        .iter()
+        .map(with_unit)
+        .collect();
+    Arc::new(Schema::new(fields))
+}
+
+fn partition_fields(table: &TableSnapshot, schema: &Schema) -> Result<Vec<FieldRef>> {
     let field = |name: &String| {
-        let (_, field) = table.snapshot.schema.fields().find(name).ok_or_else(|| {
+        let (_, field) = schema.fields().find(name).ok_or_else(|| {
             Error::corrupt(format!(
                 "partition column \"{name}\" of table {} is not in its schema",
                 table.name

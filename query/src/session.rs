@@ -33,10 +33,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::catalog::{Catalog, Rows, WriteReport, Writer};
-use crate::error::from_engine;
+use crate::error::{from_engine, with_near_functions};
 use crate::functions;
 use crate::parse::{Kind, Statement};
 use crate::pinned::{CATALOG, Pinned, PinnedCatalogs, SCHEMA};
+use crate::place::without_place;
 use crate::resolve::{Referent, VersionGuard, name_referents, resolve_quoted_names};
 use crate::write;
 
@@ -170,6 +171,7 @@ impl SessionBuilder {
         options.execution.parquet.coerce_int96 = Some("us".to_owned());
         options.execution.parquet.coerce_int96_tz = Some("UTC".to_owned());
         options.sql_parser.map_string_types_to_utf8view = false;
+        options.sql_parser.collect_spans = true;
         config
     }
 }
@@ -218,6 +220,11 @@ impl Session {
     /// `Invalid` and `NotFound` for a wrong statement, `Limit` where memory
     /// does not suffice, `Cancelled`, and what catalog and writer say.
     pub async fn run(&self, statement: &Statement, cancel: &Cancel) -> Result<Outcome> {
+        let outcome = self.run_unplaced(statement, cancel).await;
+        outcome.map_err(|error| statement.words.place(error))
+    }
+
+    async fn run_unplaced(&self, statement: &Statement, cancel: &Cancel) -> Result<Outcome> {
         if statement.writes() && self.writer.is_none() {
             return Err(Error::invalid(format!(
                 "this session is read-only: it refuses {statement}"
@@ -334,7 +341,10 @@ impl Session {
         })
     }
 
-    async fn plan(&self, statement: EngineStatement) -> Result<(SessionState, LogicalPlan)> {
+    pub(crate) async fn plan(
+        &self,
+        statement: EngineStatement,
+    ) -> Result<(SessionState, LogicalPlan)> {
         self.plan_with(&self.pinned(), statement).await
     }
 
@@ -384,10 +394,15 @@ impl Session {
                 inner_statement(&mut statement)?,
                 &pinned.quoted_names().await,
             )?;
-            state
-                .statement_to_plan(statement)
-                .await
-                .map_err(from_engine)
+            let planned = state.statement_to_plan(statement).await;
+            planned.map_err(|error| {
+                let error = with_near_functions(from_engine(error), &self.functions());
+                if depth > 0 {
+                    without_place(error)
+                } else {
+                    error
+                }
+            })
         })
     }
 
@@ -483,12 +498,20 @@ impl Session {
         Ok(Outcome::Done)
     }
 
-    fn views(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Box<Query>>> {
+    pub(crate) fn state(&self) -> &SessionState {
+        &self.state
+    }
+
+    pub(crate) fn catalog(&self) -> &dyn Catalog {
+        &*self.catalog
+    }
+
+    pub(crate) fn views(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Box<Query>>> {
         self.views.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn query_statement(query: Box<Query>) -> EngineStatement {
+pub(crate) fn query_statement(query: Box<Query>) -> EngineStatement {
     EngineStatement::Statement(Box::new(SqlStatement::Query(query)))
 }
 

@@ -132,7 +132,8 @@ fn refuse_repeated<'a>(names: impl Iterator<Item = &'a str>) -> Result<()> {
 
 fn plain_field(field: &FieldRef) -> FieldRef {
     let plain = plain_type(field.data_type());
-    Arc::new(Field::new(field.name(), plain, true))
+    let field = Field::new(field.name(), plain, true).with_metadata(field.metadata().clone());
+    Arc::new(field)
 }
 
 fn plain_type(data_type: &DataType) -> DataType {

@@ -56,7 +56,7 @@ fn end(report: IngestReport) -> anyhow::Result<u8> {
         Some(error) if failed == 0 || error.kind() == ErrorKind::Cancelled => Err(error.into()),
         Some(error) => {
             let units = report.units.len();
-            eprintln!("downlake: {failed} of {units} source units failed; first: {error}");
+            tell!("downlake: {failed} of {units} source units failed; first: {error}");
             Ok(error.kind().exit_code())
         }
     }

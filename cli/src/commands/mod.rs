@@ -4,12 +4,12 @@ mod config;
 mod demo;
 mod doctor;
 mod ingest;
-mod interrupt;
-mod output;
+pub(crate) mod interrupt;
+pub(crate) mod output;
 mod quarantine;
 mod schema;
-mod sql;
-mod table;
+pub(crate) mod sql;
+pub(crate) mod table;
 
 use downlake_lake::{Error, ErrorKind};
 
@@ -29,7 +29,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<u8> {
     runtime.shutdown_background();
     match (code, interrupt.code()) {
         (Err(error), Some(code)) if is_cancelled(&error) => {
-            eprintln!("downlake: {error}");
+            tell!("downlake: {error}");
             Ok(code)
         }
         (code, _) => code,

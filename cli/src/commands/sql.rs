@@ -16,9 +16,11 @@ use futures::StreamExt;
 use tempfile::NamedTempFile;
 
 use super::interrupt::Interrupt;
-use crate::args::{NanFormat, OutputFormat, SqlArgs};
+use crate::args::{NanFormat, OutputFormat, PlotArg, SqlArgs};
+use crate::excerpt::pointed;
+use crate::plot::{Chart, FileTarget, Plot, PlotKind, Screen};
 use crate::settings::Settings;
-use crate::wire;
+use crate::{shell, wire};
 
 /// Bytes held back before they are written.
 const OUTPUT_BUFFER: usize = 256 << 10;
@@ -28,20 +30,41 @@ pub(crate) async fn run(
     settings: &Settings,
     interrupt: &Interrupt,
 ) -> anyhow::Result<u8> {
-    let statements = parse(&text(&args)?)?;
+    if is_for_a_shell(&args) {
+        return shell::run(&args, settings, interrupt).await;
+    }
+    let text = text(&args)?;
+    run_all(&text, &args, settings, interrupt)
+        .await
+        .map_err(|error| pointed(error, &text))
+}
+
+/// Nothing to run is given, and a person can be asked.
+fn is_for_a_shell(args: &SqlArgs) -> bool {
+    let given = args.sql.is_some() || args.file.is_some() || args.plot.is_some();
+    !given && std::io::stdin().is_terminal()
+}
+
+async fn run_all(
+    text: &str,
+    args: &SqlArgs,
+    settings: &Settings,
+    interrupt: &Interrupt,
+) -> anyhow::Result<u8> {
+    let statements = parse(text)?;
     if statements.is_empty() {
         return Err(Error::invalid("there is no statement; try: downlake sql \"SELECT 1\"").into());
     }
     let lake = lake_for(&statements, args.read_only, settings).await?;
     let session = session(&lake, settings, !args.read_only)?;
-    let format = format(&args);
+    let mut shape = shape(args, settings)?;
     let mut out = Out::open(args.output.as_deref())?;
     for (done, statement) in statements.iter().enumerate() {
         let started = Instant::now();
-        let shown = show(&session, statement, format, &args, &mut out, interrupt).await;
+        let shown = show(&session, statement, &mut shape, &mut out, interrupt).await;
         shown.map_err(|error| told(error, done, statements.len()))?;
         if args.timing {
-            eprintln!(
+            tell!(
                 "{}  elapsed {:.3} ms",
                 first_line(statement.text()),
                 started.elapsed().as_secs_f64() * 1e3
@@ -87,7 +110,7 @@ async fn lake_for(
 }
 
 /// Files can be asked for without a lake: then there is an empty one in memory.
-async fn lake_to_read(settings: &Settings) -> anyhow::Result<Arc<Lake>> {
+pub(crate) async fn lake_to_read(settings: &Settings) -> anyhow::Result<Arc<Lake>> {
     match wire::lake(settings).await {
         Err(error) if error.kind() == ErrorKind::NotFound && settings.lake == "./lake" => {
             let empty = Settings {
@@ -122,19 +145,82 @@ pub(crate) fn session(
     Ok(builder.build()?)
 }
 
+/// What becomes of rows.
+enum Shape {
+    Rows(Format, OutputOptions),
+    Plot(Plotter),
+}
+
+fn shape(args: &SqlArgs, settings: &Settings) -> anyhow::Result<Shape> {
+    let kind = match &args.plot {
+        None => return Ok(Shape::Rows(format(args), options(args))),
+        Some(PlotArg::Kind(kind)) => *kind,
+        Some(PlotArg::Sql(_)) => PlotKind::default(),
+    };
+    let file = args.output.as_deref().map(FileTarget::from_path);
+    Ok(Shape::Plot(Plotter {
+        kind,
+        file: file.transpose()?,
+        quiet: settings.quiet,
+        drawn: 0,
+    }))
+}
+
+/// Draws results, to a file only one.
+struct Plotter {
+    kind: PlotKind,
+    file: Option<FileTarget>,
+    quiet: bool,
+    drawn: usize,
+}
+
+impl Plotter {
+    async fn draw(&mut self, rows: Rows, out: &mut (dyn Write + Send)) -> anyhow::Result<()> {
+        self.drawn += 1;
+        if self.file.is_some() && self.drawn > 1 {
+            return Err(Error::invalid(
+                "plot: a file holds one picture, and two statements return rows",
+            )
+            .into());
+        }
+        let chart = chart(rows, self.kind).await?;
+        match self.file {
+            Some(file) => file.write(&chart, out)?,
+            None => out.write_all(Screen::of_stdout().text(&chart)?.as_bytes())?,
+        }
+        if !self.quiet {
+            for note in &chart.notes {
+                tell!("note: {note}");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The chart of all rows.
+pub(crate) async fn chart(mut rows: Rows, kind: PlotKind) -> anyhow::Result<Chart> {
+    let mut plot = Plot::try_new(kind, &rows.schema)?;
+    while let Some(batch) = rows.batches.next().await {
+        plot.push(&batch?)?;
+    }
+    Ok(plot.finish()?)
+}
+
 /// Runs a statement and writes what it answers.
 async fn show(
     session: &Session,
     statement: &Statement,
-    format: Format,
-    args: &SqlArgs,
+    shape: &mut Shape,
     out: &mut (dyn Write + Send),
     interrupt: &Interrupt,
 ) -> anyhow::Result<()> {
     match session.run(statement, &interrupt.cancel).await? {
-        Outcome::Rows(rows) => write(rows, format, &options(args), out).await,
+        Outcome::Rows(rows) => match shape {
+            Shape::Rows(format, options) => write(rows, *format, options, out).await,
+            Shape::Plot(plotter) => plotter.draw(rows, out).await,
+        },
         Outcome::Written(report) => {
-            eprintln!(
+            tell!(
                 "{} rows written, version {}",
                 super::output::count(report.rows),
                 report.version
@@ -142,7 +228,7 @@ async fn show(
             Ok(())
         }
         Outcome::Copied { path, rows } => {
-            eprintln!(
+            tell!(
                 "{} rows copied to {}",
                 super::output::count(rows),
                 path.display()
@@ -169,8 +255,16 @@ pub(crate) async fn write(
 }
 
 fn text(args: &SqlArgs) -> anyhow::Result<String> {
-    if let Some(sql) = &args.sql {
-        return Ok(sql.clone());
+    match (&args.sql, &args.plot) {
+        (Some(_), Some(PlotArg::Sql(text))) => {
+            return Err(Error::invalid(format!(
+                "no plot \"{text}\": one of {}",
+                PlotKind::NAMES.join(", ")
+            ))
+            .into());
+        }
+        (Some(sql), _) | (None, Some(PlotArg::Sql(sql))) => return Ok(sql.clone()),
+        (None, _) => {}
     }
     if let Some(path) = &args.file {
         let read = std::fs::read_to_string(path);
@@ -188,11 +282,7 @@ fn text(args: &SqlArgs) -> anyhow::Result<String> {
 /// for a person and CSV for a pipe.
 fn format(args: &SqlArgs) -> Format {
     match args.format {
-        Some(OutputFormat::Table) => Format::Table,
-        Some(OutputFormat::Csv) => Format::Csv,
-        Some(OutputFormat::Json) => Format::Json,
-        Some(OutputFormat::Arrow) => Format::Arrow,
-        Some(OutputFormat::Parquet) => Format::Parquet,
+        Some(format) => format.into(),
         None => {
             let named = args
                 .output
@@ -203,14 +293,32 @@ fn format(args: &SqlArgs) -> Format {
     }
 }
 
+impl From<OutputFormat> for Format {
+    fn from(asked: OutputFormat) -> Format {
+        match asked {
+            OutputFormat::Table => Format::Table,
+            OutputFormat::Csv => Format::Csv,
+            OutputFormat::Json => Format::Json,
+            OutputFormat::Arrow => Format::Arrow,
+            OutputFormat::Parquet => Format::Parquet,
+        }
+    }
+}
+
 fn options(args: &SqlArgs) -> OutputOptions {
-    let nan = match args.nan {
+    let on_screen = args.output.is_none() && std::io::stdout().is_terminal();
+    OutputOptions {
+        nan: nan_style(args.nan),
+        width: on_screen.then(|| usize::from(Screen::of_stdout().columns)),
+        ..OutputOptions::default()
+    }
+}
+
+/// How JSON says NaN.
+pub(crate) fn nan_style(asked: NanFormat) -> NanStyle {
+    match asked {
         NanFormat::Null => NanStyle::Null,
         NanFormat::String => NanStyle::Text,
-    };
-    OutputOptions {
-        nan,
-        ..OutputOptions::default()
     }
 }
 

@@ -36,13 +36,13 @@ struct Listed {
     max_time: Option<String>,
 }
 
-async fn list(lake: &Lake, all: bool, settings: &Settings) -> anyhow::Result<()> {
+pub(crate) async fn list(lake: &Lake, all: bool, settings: &Settings) -> anyhow::Result<()> {
     let mut listed = Vec::new();
     for name in lake.table_names(all).await? {
         match open(lake, &name).await {
             Ok(table) => listed.push(describe(&name, &table.snapshot())),
             // One table that is refused hides no other.
-            Err(error) if error.kind() == ErrorKind::Invalid => eprintln!("note: {error}"),
+            Err(error) if error.kind() == ErrorKind::Invalid => tell!("note: {error}"),
             Err(error) => return Err(error.into()),
         }
     }
@@ -86,7 +86,7 @@ fn describe(name: &str, snapshot: &Snapshot) -> Listed {
     }
 }
 
-async fn show(lake: &Lake, name: &str, settings: &Settings) -> anyhow::Result<()> {
+pub(crate) async fn show(lake: &Lake, name: &str, settings: &Settings) -> anyhow::Result<()> {
     let table = open(lake, name).await?;
     let snapshot = table.snapshot();
     let definition = table.definition(lake).await?;

@@ -16,4 +16,5 @@ mod random;
 #[path = "../../../lake/tests/it/skip.rs"]
 mod skip;
 mod telemetry;
+mod terminal;
 mod transcripts;

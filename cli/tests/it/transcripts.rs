@@ -5,7 +5,9 @@
 mod commands;
 mod ingest;
 mod packets;
+mod plots;
 mod refusals;
+mod shell;
 mod sql;
 
 use std::path::Path;

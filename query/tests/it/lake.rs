@@ -347,6 +347,7 @@ impl Catalog for TestLake {
             sort_columns: table.sort_columns.clone(),
             axis: table.axis.clone(),
             quoted_names: table.quoted_names.clone(),
+            units: BTreeMap::new(),
         }))
     }
 

@@ -104,10 +104,12 @@ fn names_that_are_nearly_right() {
         &["sql", "SELECT * FROM engin"],
         2,
         &expect![[r#"
-        $ downlake sql SELECT * FROM engin
-        ! downlake: no table "engin" (near: engine)
-        exit 2
-    "#]],
+            $ downlake sql SELECT * FROM engin
+            ! downlake: no table "engin" (near: engine)
+            !  SELECT * FROM engin
+            !  ^^^^^
+            exit 2
+        "#]],
     );
     assert!(said.err.contains("\"engin\"") && said.err.contains("near: engine"));
     let said = check(
@@ -117,6 +119,8 @@ fn names_that_are_nearly_right() {
         &expect![[r#"
             $ downlake sql SELECT presure FROM engine
             ! downlake: no column "presure" (near: pressure)
+            !  SELECT presure FROM engine
+            !  ^^^^^^^
             exit 2
         "#]],
     );
@@ -126,10 +130,12 @@ fn names_that_are_nearly_right() {
         &["sql", "SELEC 1"],
         2,
         &expect![[r#"
-        $ downlake sql SELEC 1
-        ! downlake: expected: an SQL statement, found: SELEC at Line: 1, Column: 1
-        exit 2
-    "#]],
+            $ downlake sql SELEC 1
+            ! downlake: expected: an SQL statement, found: SELEC (near: SELECT)
+            !  SELEC 1
+            !  ^^^^^
+            exit 2
+        "#]],
     );
     assert!(said.err.contains("SELEC"));
     let said = check(
@@ -138,7 +144,9 @@ fn names_that_are_nearly_right() {
         2,
         &expect![[r#"
             $ downlake sql SELECT coutn(*) FROM engine
-            ! downlake: invalid function 'coutn'. Did you mean 'cot'?
+            ! downlake: no function "coutn" (near: count, cot)
+            !  SELECT coutn(*) FROM engine
+            !  ^^^^^
             exit 2
         "#]],
     );
