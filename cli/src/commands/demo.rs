@@ -16,11 +16,22 @@ use downlake_simulate::Campaign;
 use super::interrupt::Interrupt;
 use super::{ingest, output, sql};
 use crate::args::DemoArgs;
+use crate::plot::{PlotKind, Screen};
 use crate::settings::Settings;
 use crate::wire;
 
 /// What is asked of the campaign: each statement below its question.
 const QUESTIONS: &str = include_str!("demo/questions.sql");
+
+/// The question whose answer is drawn, and what is drawn of it.
+const DRAWN: (&str, &str) = (
+    "Which engine drifted?",
+    "SELECT time, bearing_temperature, 'engine ' || engine AS engine FROM engine
+WHERE flight = 'F03' AND engine IN (3, 4) AND state = 'RUN'",
+);
+
+/// The flight that is drawn; a shorter campaign has none.
+const DRAWN_FLIGHT: u32 = 3;
 
 /// An ingest, by the options that it would be typed with.
 struct Step {
@@ -93,6 +104,9 @@ pub(crate) async fn run(
     for (question, statement) in questions() {
         output::text(&format!("\n{question}\n\n{}\n", indented(statement)))?;
         answer(&session, statement, interrupt).await?;
+        if question.starts_with(DRAWN.0) && args.flights >= DRAWN_FLIGHT {
+            draw(&session, DRAWN.1, interrupt).await?;
+        }
     }
     lake.settle().await;
     next_steps(&args.dir)?;
@@ -228,6 +242,21 @@ async fn answer(session: &Session, statement: &str, interrupt: &Interrupt) -> an
     Ok(())
 }
 
+/// Draws a result to the terminal.
+async fn draw(session: &Session, statement: &str, interrupt: &Interrupt) -> anyhow::Result<()> {
+    output::text(&format!(
+        "\nSee it: downlake sql --plot\n\n{}\n",
+        indented(statement)
+    ))?;
+    for statement in parse(statement)? {
+        if let Outcome::Rows(rows) = session.run(&statement, &interrupt.cancel).await? {
+            let chart = sql::chart(rows, PlotKind::Line).await?;
+            output::text(&Screen::of_stdout().text(&chart)?)?;
+        }
+    }
+    Ok(())
+}
+
 fn next_steps(dir: &Path) -> anyhow::Result<()> {
     let (lake, raw) = (dir.join("lake"), dir.join("raw"));
     let (lake, raw, dir) = (lake.display(), raw.display(), dir.display());
@@ -239,6 +268,7 @@ Go on with:
   downlake --lake {lake} table list
   downlake --lake {lake} table show engine
   downlake --lake {lake} quarantine list
+  downlake --lake {lake} sql                                   (a shell)
   downlake --lake {lake} sql --timing --file {dir}/questions.sql
   downlake --lake {lake} sql \"SELECT * FROM tracking LIMIT 5\"
   downlake --lake {lake} ingest {raw}/flights.csv --table flights --time none     (again: it adds nothing)"

@@ -422,150 +422,188 @@ fn the_demo_answers_what_it_asks() {
         &["demo"],
         0,
         &expect![[r#"
-        $ downlake demo
-        simulated 44 raw files, 812,862 records, <n> B in 0.56 s, in ./demo/raw
+            $ downlake demo
+            simulated 44 raw files, 812,862 records, <n> B in 0.78 s, in ./demo/raw
 
-        $ downlake ingest ./demo/raw/launcher --schema ./demo/raw/launcher.toml --from-path '{flight}/*.ccsds'
-          tables  engine, engine_vibration, guidance, launcher_attitude, launcher_gps, launcher_power, launcher_tanks, upper_engine
-          units  3 landed
-          rows  558,208 in = 557,763 committed + 8 quarantined + 437 duplicate + 0 skipped
+            $ downlake ingest ./demo/raw/launcher --schema ./demo/raw/launcher.toml --from-path '{flight}/*.ccsds'
+              tables  engine, engine_vibration, guidance, launcher_attitude, launcher_gps, launcher_power, launcher_tanks, upper_engine
+              units  3 landed
+              rows  558,208 in = 557,763 committed + 8 quarantined + 437 duplicate + 0 skipped
 
-        $ downlake ingest ./demo/raw/satellites --schema ./demo/raw/satellites.toml --from-path '{satellite}/*.ccsds'
-          tables  sat_attitude, sat_computer, sat_gps, sat_power, sat_propulsion, sat_thermal
-          units  19 landed
-          rows  195,922 in = 194,329 committed + 4 quarantined + 1,589 duplicate + 0 skipped
+            $ downlake ingest ./demo/raw/satellites --schema ./demo/raw/satellites.toml --from-path '{satellite}/*.ccsds'
+              tables  sat_attitude, sat_computer, sat_gps, sat_power, sat_propulsion, sat_thermal
+              units  19 landed
+              rows  195,922 in = 194,329 committed + 4 quarantined + 1,589 duplicate + 0 skipped
 
-        $ downlake ingest ./demo/raw/stand --schema ./demo/raw/stand.toml --from-path '{firing}.csv'
-          tables  stand
-          units  2 landed
-          rows  47,695 in = 47,652 committed + 3 quarantined + 40 duplicate + 0 skipped
+            $ downlake ingest ./demo/raw/stand --schema ./demo/raw/stand.toml --from-path '{firing}.csv'
+              tables  stand
+              units  2 landed
+              rows  47,695 in = 47,652 committed + 3 quarantined + 40 duplicate + 0 skipped
 
-        $ downlake ingest ./demo/raw/stations/tracking --table tracking --time time
-          tables  tracking
-          units  4 landed
-          rows  8,515 in = 8,513 committed + 2 quarantined + 0 duplicate + 0 skipped
+            $ downlake ingest ./demo/raw/stations/tracking --table tracking --time time
+              tables  tracking
+              units  4 landed
+              rows  8,515 in = 8,513 committed + 2 quarantined + 0 duplicate + 0 skipped
 
-        $ downlake ingest ./demo/raw/stations/receipts --table receipts --time received_from
-          tables  receipts
-          units  4 landed
-          rows  276 in = 276 committed + 0 quarantined + 0 duplicate + 0 skipped
+            $ downlake ingest ./demo/raw/stations/receipts --table receipts --time received_from
+              tables  receipts
+              units  4 landed
+              rows  276 in = 276 committed + 0 quarantined + 0 duplicate + 0 skipped
 
-        $ downlake ingest ./demo/raw/stations/health --table health --time generated_at --received-at received_at
-          tables  health
-          units  4 landed
-          rows  1,959 in = 1,959 committed + 0 quarantined + 0 duplicate + 0 skipped
+            $ downlake ingest ./demo/raw/stations/health --table health --time generated_at --received-at received_at
+              tables  health
+              units  4 landed
+              rows  1,959 in = 1,959 committed + 0 quarantined + 0 duplicate + 0 skipped
 
-        $ downlake ingest ./demo/raw/flights.csv --table flights --time none
-          tables  flights
-          units  1 landed
-          rows  3 in = 3 committed + 0 quarantined + 0 duplicate + 0 skipped
+            $ downlake ingest ./demo/raw/flights.csv --table flights --time none
+              tables  flights
+              units  1 landed
+              rows  3 in = 3 committed + 0 quarantined + 0 duplicate + 0 skipped
 
-        $ downlake ingest ./demo/raw/labels.csv --table labels --time none
-          tables  labels
-          units  1 landed
-          rows  10 in = 10 committed + 0 quarantined + 0 duplicate + 0 skipped
+            $ downlake ingest ./demo/raw/labels.csv --table labels --time none
+              tables  labels
+              units  1 landed
+              rows  10 in = 10 committed + 0 quarantined + 0 duplicate + 0 skipped
 
 
-        How did flight 3 differ from the golden flight?
+            How did flight 3 differ from the golden flight?
 
-          SELECT f.phase, count(*) AS samples,
-          round(max(abs(f.air_speed - g.air_speed)), 1)  AS most_d_speed_m_s,
-          round(max(abs(f.altitude - g.altitude)))  AS most_d_altitude_m,
-          round(max(f.dynamic_pressure) - max(g.dynamic_pressure))  AS d_max_q_pa
-          FROM guidance f JOIN guidance g ON g.met = f.met AND g.flight = 'F01'
-          WHERE f.flight = 'F03' AND f.phase = g.phase
-          GROUP BY f.phase ORDER BY min(f.met)
+              SELECT f.phase, count(*) AS samples,
+              round(max(abs(f.air_speed - g.air_speed)), 1)  AS most_d_speed_m_s,
+              round(max(abs(f.altitude - g.altitude)))  AS most_d_altitude_m,
+              round(max(f.dynamic_pressure) - max(g.dynamic_pressure))  AS d_max_q_pa
+              FROM guidance f JOIN guidance g ON g.met = f.met AND g.flight = 'F01'
+              WHERE f.flight = 'F03' AND f.phase = g.phase
+              GROUP BY f.phase ORDER BY min(f.met)
 
-         phase  | samples | most_d_speed_m_s | most_d_altitude_m | d_max_q_pa
-        ---+---+---+---+---
-         COUNTDOWN  |  100 |  0.2 |  4.0 |  0.0
-         LIFTOFF  |  115 |  0.8 |  6.0 |  39.0
-         GRAVITY_TURN |  1410 |  6.6 |  850.0 |  120.0
-         SEPARATION  |  47 |  16.8 |  919.0 |  -17.0
-         UPPER_BURN  |  3040 |  47.1 |  1744.0 |  -8.0
-         ORBIT  |  186 |  0.4 |  676.0 |  0.0
+             phase  | samples | most_d_speed_m_s | most_d_altitude_m | d_max_q_pa
+            ---+---+---+---+---
+             COUNTDOWN  |  100 |  0.2 |  4.0 |  0.0
+             LIFTOFF  |  115 |  0.8 |  6.0 |  39.0
+             GRAVITY_TURN |  1410 |  6.6 |  850.0 |  120.0
+             SEPARATION  |  47 |  16.8 |  919.0 |  -17.0
+             UPPER_BURN  |  3040 |  47.1 |  1744.0 |  -8.0
+             ORBIT  |  186 |  0.4 |  676.0 |  0.0
 
-        Which engine drifted? (the bands of its turbopump's bearing)
+            Which engine drifted? (the bands of its turbopump's bearing)
 
-          SELECT flight, engine, round(max(overall), 2)  AS most_g,
-          round(max(bands[15] + bands[16] + bands[17]), 2)  AS bearing_bands_g,
-          round(regr_slope(overall, extract(epoch FROM time)), 4)  AS g_per_s
-          FROM engine_vibration GROUP BY flight, engine ORDER BY most_g DESC LIMIT 4
+              SELECT flight, engine, round(max(overall), 2)  AS most_g,
+              round(max(bands[15] + bands[16] + bands[17]), 2)  AS bearing_bands_g,
+              round(regr_slope(overall, extract(epoch FROM time)), 4)  AS g_per_s
+              FROM engine_vibration GROUP BY flight, engine ORDER BY most_g DESC LIMIT 4
 
-         flight | engine | most_g | bearing_bands_g | g_per_s
-        ---+---+---+---+---
-         F03  |  4 |  5.14 |  4.86 |  0.0147
-         F03  |  3 |  2.01 |  0.78 |  0.0014
-         F01  |  9 |  2.0 |  0.76 |  0.0014
-         F02  |  7 |  2.0 |  0.76 |  0.0014
+             flight | engine | most_g | bearing_bands_g | g_per_s
+            ---+---+---+---+---
+             F03  |  4 |  5.14 |  4.86 |  0.0147
+             F03  |  3 |  2.01 |  0.78 |  0.0014
+             F01  |  9 |  2.0 |  0.76 |  0.0014
+             F02  |  7 |  2.0 |  0.76 |  0.0014
 
-        Which valve stuck? (position beside command)
+            See it: downlake sql --plot
 
-          SELECT flight, engine, min(time) AS since, max(time) AS until,
-          round(avg(ox_valve_position - ox_valve_command), 1)  AS off_by_pct,
-          round(max(mixture_ratio), 2)  AS mixture
-          FROM engine WHERE state = 'RUN' AND abs(ox_valve_position - ox_valve_command) > 5
-          GROUP BY flight, engine
+              SELECT time, bearing_temperature, 'engine ' || engine AS engine FROM engine
+              WHERE flight = 'F03' AND engine IN (3, 4) AND state = 'RUN'
 
-         flight | engine | since  | until  | off_by_pct | mixture
-        ---+---+---+---+---+---
-         F03  |  7 | <now> | <now> |  -4.2 |  2.73
+            bearing_temperature (K)  *** engine 3  +++ engine 4
+              │
+              │  +++++
+             180 ┤  +++++
+              │  ++++
+              │  +++
+              │  +++
+              │  ++++
+              │  ++++
+             160 ┤  ++++
+              │  ++++
+              │  ++++
+              │  ++++++
+              │  +++++++
+              │  +++++++
+             140 ┤  +++++++++++++++++  +++++**********************************
+              │  +++++  +++++  +++++**  *******
+              │  +++  ++++++++++++++++*  ***
+              │  ++*  *+**
+              │  ++
+              │  ++
+             120 ┤  ++
+              │  +
+              │ ++
+              │ +
+              │ +
+              │
+              └───┬───┬───┬───┬───┬───
+              12:21:00  12:21:30  12:22:00  12:22:30  12:23:00
+              time (UTC), 2024-03-18
 
-        What was lost on which pass, and was it filled later?
 
-          SELECT l.source, g.kind, g.from_seq, g.to_seq, g.missing, count(p.time) AS there_now
-          FROM _gaps g
-          JOIN _ledger l ON l.ingest_id = g.ingest_id AND l.table_name = g.table_name
-          LEFT JOIN sat_power p ON strpos(l.source, '/' || p.satellite || '/') > 0
-          AND p.time BETWEEN g.from_time AND g.to_time
-          AND p.seq_count BETWEEN g.from_seq AND g.to_seq
-          WHERE g.table_name = 'sat_power' AND g.missing > 0
-          GROUP BY ALL ORDER BY l.source
+            Which valve stuck? (position beside command)
 
-         source  | kind | from_seq | to_seq | missing | there_now
-        ---+---+---+---+---+---
-         ./demo/raw/satellites/S01/P0003-PUQ.ccsds | lost |  5132 |  5176 |  45 |  0
-         ./demo/raw/satellites/S02/P0005-PUQ.ccsds | late |  3441 |  3520 |  80 |  80
-         ./demo/raw/satellites/S03/P0002-INV.ccsds | lost |  3134 |  3213 |  80 |  80
-         ./demo/raw/satellites/S03/P0003-HBK.ccsds | late |  3134 |  3213 |  80 |  80
+              SELECT flight, engine, min(time) AS since, max(time) AS until,
+              round(avg(ox_valve_position - ox_valve_command), 1)  AS off_by_pct,
+              round(max(mixture_ratio), 2)  AS mixture
+              FROM engine WHERE state = 'RUN' AND abs(ox_valve_position - ox_valve_command) > 5
+              GROUP BY flight, engine
 
-        Which tank leaks? (of a gas: pressure over temperature)
+             flight | engine | since  | until  | off_by_pct | mixture
+            ---+---+---+---+---+---
+             F03  |  7 | <now> | <now> |  -4.2 |  2.73
 
-          SELECT satellite, round(100 * 3600
-          * regr_slope(tank_pressure / tank_temperature, extract(epoch FROM time))
-          / avg(tank_pressure / tank_temperature), 2)  AS pct_per_hour
-          FROM sat_propulsion WHERE time > '2024-01-01' GROUP BY satellite ORDER BY pct_per_hour
+            What was lost on which pass, and was it filled later?
 
-         satellite | pct_per_hour
-        ---+---
-         S02  |  -2.07
-         S01  |  -0.0
-         S03  |  0.0
+              SELECT l.source, g.kind, g.from_seq, g.to_seq, g.missing, count(p.time) AS there_now
+              FROM _gaps g
+              JOIN _ledger l ON l.ingest_id = g.ingest_id AND l.table_name = g.table_name
+              LEFT JOIN sat_power p ON strpos(l.source, '/' || p.satellite || '/') > 0
+              AND p.time BETWEEN g.from_time AND g.to_time
+              AND p.seq_count BETWEEN g.from_seq AND g.to_seq
+              WHERE g.table_name = 'sat_power' AND g.missing > 0
+              GROUP BY ALL ORDER BY l.source
 
-        Which sensor froze?
+             source  | kind | from_seq | to_seq | missing | there_now
+            ---+---+---+---+---+---
+             ./demo/raw/satellites/S01/P0003-PUQ.ccsds | lost |  5132 |  5176 |  45 |  0
+             ./demo/raw/satellites/S02/P0005-PUQ.ccsds | late |  3441 |  3520 |  80 |  80
+             ./demo/raw/satellites/S03/P0002-INV.ccsds | lost |  3134 |  3213 |  80 |  80
+             ./demo/raw/satellites/S03/P0003-HBK.ccsds | late |  3134 |  3213 |  80 |  80
 
-          SELECT satellite, sensor, min(at) AS since, max(at) + INTERVAL '10 minutes' AS until
-          FROM (SELECT satellite, sensor, date_bin(INTERVAL '10 minutes', time) AS at
-          FROM (SELECT satellite, time, unnest(range(1, 9)) AS sensor,
-          unnest(temperature__raw) AS raw
-          FROM sat_thermal WHERE time > '2024-01-01')
-          GROUP BY 1, 2, 3 HAVING count(*) > 30 AND count(DISTINCT raw) = 1)
-          GROUP BY satellite, sensor
+            Which tank leaks? (of a gas: pressure over temperature)
 
-         satellite | sensor | since  | until
-        ---+---+---+---
-         S03  |  4 | <now> | <now>
+              SELECT satellite, round(100 * 3600
+              * regr_slope(tank_pressure / tank_temperature, extract(epoch FROM time))
+              / avg(tank_pressure / tank_temperature), 2)  AS pct_per_hour
+              FROM sat_propulsion WHERE time > '2024-01-01' GROUP BY satellite ORDER BY pct_per_hour
 
-        The anomalies that were put in: downlake --lake ./demo/lake sql "SELECT * FROM labels"
+             satellite | pct_per_hour
+            ---+---
+             S02  |  -2.07
+             S01  |  -0.0
+             S03  |  0.0
 
-        Go on with:
-          downlake --lake ./demo/lake table list
-          downlake --lake ./demo/lake table show engine
-          downlake --lake ./demo/lake quarantine list
-          downlake --lake ./demo/lake sql --timing --file ./demo/questions.sql
-          downlake --lake ./demo/lake sql "SELECT * FROM tracking LIMIT 5"
-          downlake --lake ./demo/lake ingest ./demo/raw/flights.csv --table flights --time none  (again: it adds nothing)
-    "#]],
+            Which sensor froze?
+
+              SELECT satellite, sensor, min(at) AS since, max(at) + INTERVAL '10 minutes' AS until
+              FROM (SELECT satellite, sensor, date_bin(INTERVAL '10 minutes', time) AS at
+              FROM (SELECT satellite, time, unnest(range(1, 9)) AS sensor,
+              unnest(temperature__raw) AS raw
+              FROM sat_thermal WHERE time > '2024-01-01')
+              GROUP BY 1, 2, 3 HAVING count(*) > 30 AND count(DISTINCT raw) = 1)
+              GROUP BY satellite, sensor
+
+             satellite | sensor | since  | until
+            ---+---+---+---
+             S03  |  4 | <now> | <now>
+
+            The anomalies that were put in: downlake --lake ./demo/lake sql "SELECT * FROM labels"
+
+            Go on with:
+              downlake --lake ./demo/lake table list
+              downlake --lake ./demo/lake table show engine
+              downlake --lake ./demo/lake quarantine list
+              downlake --lake ./demo/lake sql  (a shell)
+              downlake --lake ./demo/lake sql --timing --file ./demo/questions.sql
+              downlake --lake ./demo/lake sql "SELECT * FROM tracking LIMIT 5"
+              downlake --lake ./demo/lake ingest ./demo/raw/flights.csv --table flights --time none  (again: it adds nothing)
+        "#]],
     );
     // Each question has an answer, and the anomalies are found where they were put.
     let answers: Vec<&str> = said.out.split("\n-").skip(1).collect();
