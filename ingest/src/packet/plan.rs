@@ -256,13 +256,17 @@ struct Layout<'a> {
 impl Layout<'_> {
     fn entries(&mut self, container: &Container, start: Option<u32>) -> Result<()> {
         for entry in &container.entries {
-            self.locate(entry, start)?;
             match &entry.when {
-                None => self.item(entry)?,
-                Some(condition) => self.conditional(entry, condition)?,
+                None => self.located(entry, start)?,
+                Some(condition) => self.conditional(entry, condition, start)?,
             }
         }
         Ok(())
+    }
+
+    fn located(&mut self, entry: &Entry, start: Option<u32>) -> Result<()> {
+        self.locate(entry, start)?;
+        self.item(entry)
     }
 
     fn locate(&mut self, entry: &Entry, start: Option<u32>) -> Result<()> {
@@ -291,13 +295,20 @@ impl Layout<'_> {
         Ok(())
     }
 
-    fn conditional(&mut self, entry: &Entry, condition: &Condition) -> Result<()> {
+    /// An entry that is not there has no place either: the next one follows
+    /// what stands before both.
+    fn conditional(
+        &mut self,
+        entry: &Entry,
+        condition: &Condition,
+        start: Option<u32>,
+    ) -> Result<()> {
         let test = compile(condition, &self.sources, self.container, &entry.place)?;
         self.leave_fixed();
         let at = self.steps.len();
         self.steps.push(Step::Unless { test, over: 0 });
         self.conditions += 1;
-        self.item(entry)?;
+        self.located(entry, start)?;
         self.leave_fixed();
         self.conditions -= 1;
         let behind = self.steps.len() - at - 1;

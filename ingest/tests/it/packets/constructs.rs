@@ -368,6 +368,58 @@ fn places_that_are_said() {
     );
 }
 
+/// The place of an entry belongs to it: without the entry, the next one
+/// follows what stands before.
+#[test]
+fn an_entry_that_is_not_there_has_no_place() {
+    let document = |element: &str, reference: &str, from: &str, bits: i32| {
+        let placed = format!(
+            "<{element} {reference}><LocationInContainerInBits referenceLocation=\"{from}\"><FixedValue>{bits}</FixedValue></LocationInContainerInBits>\
+             <IncludeCondition><Comparison parameterRef=\"SEL\" value=\"1\"/></IncludeCondition></{element}>"
+        );
+        let part = match element {
+            "ContainerRefEntry" => format!(
+                "<SequenceContainer name=\"Part\"><EntryList>{}</EntryList></SequenceContainer>",
+                entry("B")
+            ),
+            _ => String::new(),
+        };
+        let named = [("SEL", "u8"), ("B", "u8"), ("C", "u8"), ("D", "u8")];
+        let entries = [entry("SEL"), placed, entry("C"), entry("D")].concat();
+        let set = format!("<ContainerSet>{part}");
+        one("", &named, &entries).replacen("<ContainerSet>", &set, 1)
+    };
+    let parameter = ("ParameterRefEntry", "parameterRef=\"B\"");
+    let container = ("ContainerRefEntry", "containerRef=\"Part\"");
+    for (element, reference) in [parameter, container] {
+        for (from, bits) in [("previousEntry", 8), ("containerStart", 64)] {
+            check(
+                &document(element, reference, from, bits),
+                &[
+                    vec![1, 0xEE, 0xBB, 0xCC, 0xDD],
+                    vec![0, 0xCC, 0xDD],
+                    vec![0, 0xCC, 0xDD, 0x99],
+                ],
+                &expect![[r#"
+                    all
+                    +-----+-----+-----+-----+
+                    | sel | b   | c   | d   |
+                    +-----+-----+-----+-----+
+                    | 1   | 187 | 204 | 221 |
+                    +-----+-----+-----+-----+
+                    all
+                    +-----+---+-----+-----+
+                    | sel | b | c   | d   |
+                    +-----+---+-----+-----+
+                    | 0   |   | 204 | 221 |
+                    +-----+---+-----+-----+
+                    packet-length: the packet has 10 bytes, but container "All" ends at bit 72, in byte 9
+                "#]],
+            );
+        }
+    }
+}
+
 #[test]
 fn containers_that_are_included() {
     let include = |inner: &str| {
