@@ -201,10 +201,16 @@ fn parameter(systems: &Systems, named: &Named, findings: &mut Findings) -> Resul
     })
 }
 
+/// Most memory that the types of all parameters may take, where a type counts
+/// once for each use: a short document can use types within types without end.
+const MAX_TYPE_BYTES: usize = 128 << 20;
+
 /// What a document has beyond the model: what was passed over, each kind
 /// once, and what is refused, each message once.
 #[derive(Default)]
 struct Findings {
+    /// What the types of all parameters took so far.
+    type_bytes: usize,
     kinds: BTreeMap<String, (Place, u64)>,
     others: Vec<String>,
     refused: BTreeSet<String>,
@@ -233,6 +239,18 @@ impl Findings {
             self.refusals.push(error);
         }
         None
+    }
+
+    /// Counts what a use of a type takes in the model.
+    fn count_type(&mut self, user: &Element, bytes: usize) -> Result<()> {
+        self.type_bytes = self.type_bytes.saturating_add(bytes);
+        match self.type_bytes > MAX_TYPE_BYTES {
+            true => Err(user.refuse(format!(
+                "is too much: the types of all parameters take more than {} MiB, each counted where it is used",
+                MAX_TYPE_BYTES >> 20
+            ))),
+            false => Ok(()),
+        }
     }
 
     fn lines(&mut self) -> Vec<String> {

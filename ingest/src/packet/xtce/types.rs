@@ -62,11 +62,23 @@ pub(super) fn shape(
     if depth > MAX_DEPTH {
         return Err(element.refuse("contains itself, or is nested too deeply"));
     }
+    findings.count_type(user, size_of::<Member>() + listed_bytes(element))?;
     match element.name.as_str() {
         "AggregateParameterType" => aggregate(systems, named, findings, depth),
         "ArrayParameterType" => array(systems, named, findings, depth),
         _ => Ok(Shape::Scalar(scalar(systems, named, findings)?)),
     }
+}
+
+/// What the names of members, or the labels, of a type take.
+fn listed_bytes(element: &Element) -> usize {
+    let lists = element.children.iter();
+    let lists = lists.filter(|c| ["MemberList", "EnumerationList"].contains(&c.name.as_str()));
+    let bytes = |listed: &Element| {
+        let text = listed.attribute("label").or(listed.attribute("name"));
+        size_of::<Label>() + text.map_or(0, str::len)
+    };
+    lists.flat_map(|list| &list.children).map(bytes).sum()
 }
 
 fn aggregate(

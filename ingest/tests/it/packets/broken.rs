@@ -538,6 +538,73 @@ fn large_definitions_are_read_and_larger_ones_refused() {
     expect![[r#"d.xml:131084: container "R" has more than 65536 values"#]].assert_eq(&read(65_543));
 }
 
+/// Definitions of a few lines that grow without end where they are followed.
+#[test]
+fn small_definitions_of_much_are_refused() {
+    let ten = |line: &dyn Fn(usize) -> String| (0..10).map(line).collect::<String>();
+    let aggregate = |level: usize| {
+        let of = match level {
+            0 => "u8".to_owned(),
+            _ => format!("t{}", level - 1),
+        };
+        let members = ten(&|i| format!("<Member name=\"m{i}\" typeRef=\"{of}\"/>"));
+        format!(
+            "\n<AggregateParameterType name=\"t{level}\"><MemberList>{members}</MemberList></AggregateParameterType>"
+        )
+    };
+    let aggregates: String = (0..12).map(aggregate).collect();
+    let labels: String = (0..1000)
+        .map(|i| format!("<Enumeration value=\"{i}\" label=\"L{i}\"/>"))
+        .collect();
+    let enumeration = format!(
+        "<EnumeratedParameterType name=\"e\"><IntegerDataEncoding/><EnumerationList>{labels}</EnumerationList></EnumeratedParameterType>"
+    );
+    let labelled: String = (0..5000)
+        .map(|i| format!("\n<Parameter name=\"E{i}\" parameterTypeRef=\"e\"/>"))
+        .collect();
+    let last = "<SequenceContainer name=\"R\"><EntryList><ParameterRefEntry parameterRef=\"E4999\"/></EntryList></SequenceContainer>";
+    let container = |level: usize| {
+        let included = ten(&|_| format!("<ContainerRefEntry containerRef=\"C{}\"/>", level + 1));
+        format!(
+            "\n<SequenceContainer name=\"C{level}\"><EntryList>{included}</EntryList></SequenceContainer>"
+        )
+    };
+    let containers: String = (0..12).map(container).collect();
+    let empty = "\n<SequenceContainer name=\"C12\"><EntryList/></SequenceContainer>";
+    let again = "<ParameterRefEntry parameterRef=\"P\"/>".repeat(60_000);
+    let again =
+        format!("<SequenceContainer name=\"R\"><EntryList>{again}</EntryList></SequenceContainer>");
+    let cases = [
+        (
+            "aggregates of aggregates",
+            xtce_text(
+                &format!("{U8}{aggregates}"),
+                "<Parameter name=\"P\" parameterTypeRef=\"t11\"/>",
+                R,
+            ),
+        ),
+        ("labels of many", xtce_text(&enumeration, &labelled, last)),
+        (
+            "empty containers in empty containers",
+            xtce_text(U8, "", &format!("{containers}{empty}")),
+        ),
+        ("one parameter again and again", xtce_text(U8, P, &again)),
+    ];
+    let mut out = String::new();
+    for (name, text) in &cases {
+        let start = Instant::now();
+        let read = xtce::read(text.as_bytes(), "d.xml", None);
+        writeln!(out, "{name}: {}", compiled(read)).expect("a line");
+        println!("{name}: {:?}", start.elapsed());
+    }
+    expect![[r#"
+        aggregates of aggregates: d.xml:4: Member "m4" is too much: the types of all parameters take more than 128 MiB, each counted where it is used
+        labels of many: d.xml:5004: Parameter "E4999" is too much: the types of all parameters take more than 128 MiB, each counted where it is used
+        empty containers in empty containers: d.xml:17: container "C0" has more than 262144 entries, with those of all it includes
+        one parameter again and again: accepted
+    "#]].assert_eq(&out);
+}
+
 const MIXED: &str = r#"
 packets = "mixed"
 root = "all"
