@@ -561,6 +561,58 @@ fn names_are_looked_up_from_where_they_stand() {
     );
 }
 
+/// A reference gives a system the parameter of another one, which is not the
+/// one that the systems around it have under that name.
+#[test]
+fn a_system_refers_to_parameters_of_others() {
+    let document = |references: &str| {
+        let document = one("", &[("X", "u8")], "");
+        let other = "<SpaceSystem name=\"Other\"><TelemetryMetaData><ParameterSet><Parameter name=\"X\" parameterTypeRef=\"u16\"/></ParameterSet></TelemetryMetaData></SpaceSystem>";
+        let body = format!(
+            "<SequenceContainer name=\"Body\"><EntryList>{}</EntryList><BaseContainer containerRef=\"All\"/></SequenceContainer>",
+            entry("X")
+        );
+        let user = format!(
+            "<SpaceSystem name=\"User\"><TelemetryMetaData><ParameterSet>{references}</ParameterSet><ContainerSet>{body}</ContainerSet></TelemetryMetaData></SpaceSystem>"
+        );
+        document.replace(
+            "</TelemetryMetaData>\n</SpaceSystem>",
+            &format!("</TelemetryMetaData>{other}\n{user}</SpaceSystem>"),
+        )
+    };
+    check(
+        &document(
+            "<ParameterRef parameterRef=\"/S/Other/X\"/><ParameterRef parameterRef=\"Other/X\"/>",
+        ),
+        &[vec![1, 2]],
+        &expect![[r#"
+            user_body
+            +---------+
+            | other_x |
+            +---------+
+            | 258     |
+            +---------+
+        "#]],
+    );
+    let mut out = String::new();
+    for references in [
+        "<ParameterRef parameterRef=\"Other/Y\"/>",
+        "<Parameter name=\"X\" parameterTypeRef=\"u8\"/><ParameterRef parameterRef=\"Other/X\"/>",
+        "<ParameterRef parameterRef=\"/S/X\"/><ParameterRef parameterRef=\"Other/X\"/>",
+        "<ParameterRef name=\"Z\" parameterRef=\"Other/X\"/>",
+    ] {
+        let read = xtce::read(document(references).as_bytes(), "d.xml", None);
+        writeln!(out, "{}", compiled(read)).expect("a line");
+    }
+    expect![[r#"
+        d.xml:15: ParameterRef names "Other/Y", which is no parameter
+        d.xml:15: ParameterRef names "Other/X", but "X" is another parameter in this system
+        d.xml:15: ParameterRef names "Other/X", but "X" is another parameter in this system
+        d.xml:15: ParameterRef "Z" has name="Z": not implemented
+    "#]]
+    .assert_eq(&out);
+}
+
 #[test]
 fn texts_and_bytes_of_every_kind() {
     let string = |name: &str, size: &str| {
