@@ -14,10 +14,11 @@
 //! Four readings that the standard leaves open: the number of a leading size
 //! counts bytes, as in Pascal; a place counted from the start of a container
 //! that inherits is counted from the start of all it inherits; the strings of
-//! a boolean are how it is shown, not what it is; a time since a date counts
-//! days of 86,400 seconds, as POSIX does, and only `TAI` and `GPS` run through
-//! leap seconds. Packets that read one of the first two another way do not end
-//! where their length says, and are refused for it unless longer ones are kept.
+//! a boolean are how it is shown and what conditions call it, not what it is;
+//! a time since a date counts days of 86,400 seconds, as POSIX does, and only
+//! `TAI` and `GPS` run through leap seconds. Packets that read one of the first
+//! two another way do not end where their length says, and are refused for it
+//! unless longer ones are kept.
 
 mod containers;
 mod element;

@@ -17,8 +17,8 @@ pub(super) struct Systems<'a> {
     pub(super) parameters: Vec<Named<'a>>,
     pub(super) containers: Vec<Named<'a>>,
     types: HashMap<String, Named<'a>>,
-    /// Every name that means a parameter, with the parameter's own.
-    parameter_names: HashMap<String, String>,
+    /// Every name that means a parameter, with the parameter's number.
+    parameter_names: HashMap<String, usize>,
     parameter_refs: Vec<(Vec<String>, &'a Element)>,
     container_names: HashMap<String, ()>,
     root: String,
@@ -48,7 +48,7 @@ impl<'a> Systems<'a> {
         };
         systems.system(document, &[], findings)?;
         let own = systems.parameters.iter().map(|n| n.name.clone());
-        systems.parameter_names = own.map(|name| (name.clone(), name)).collect();
+        systems.parameter_names = own.zip(0..).collect();
         let containers = systems.containers.iter();
         systems.container_names = containers.map(|n| (n.name.clone(), ())).collect();
         systems.follow_refs(findings);
@@ -61,10 +61,21 @@ impl<'a> Systems<'a> {
         self.types.get(&name)
     }
 
+    /// The type of a parameter, by the parameter's own name.
+    pub(super) fn type_of(&self, parameter: &str) -> Option<&Named<'a>> {
+        let user = &self.parameters[*self.parameter_names.get(parameter)?];
+        self.find_type(&user.system, user.element.attribute("parameterTypeRef")?)
+    }
+
     /// The name of the parameter that a reference means.
     pub(super) fn parameter_name(&self, from: &[String], reference: &str) -> Option<String> {
+        let number = self.parameter_number(from, reference)?;
+        Some(self.parameters[number].name.clone())
+    }
+
+    fn parameter_number(&self, from: &[String], reference: &str) -> Option<usize> {
         let name = self.search(from, reference, &self.parameter_names)?;
-        self.parameter_names.get(&name).cloned()
+        self.parameter_names.get(&name).copied()
     }
 
     /// The name of the container that a reference means.
@@ -88,14 +99,15 @@ impl<'a> Systems<'a> {
         &self,
         system: &[String],
         element: &Element,
-        others: &HashMap<String, String>,
-    ) -> Result<(String, String)> {
+        others: &HashMap<String, usize>,
+    ) -> Result<(String, usize)> {
         element.only(&["parameterRef"], &[])?;
         let reference = element.need("parameterRef")?;
         let means = self
-            .parameter_name(system, reference)
+            .parameter_number(system, reference)
             .ok_or_else(|| element.refuse(format!("names {reference:?}, which is no parameter")))?;
-        let last = means.rsplit('/').next().unwrap_or(&means);
+        let path = self.parameters[means].name.as_str();
+        let last = path.rsplit('/').next().unwrap_or(path);
         let name = join(system, last);
         let taken = self.parameter_names.get(&name).or(others.get(&name));
         match taken {

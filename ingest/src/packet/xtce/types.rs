@@ -500,12 +500,7 @@ fn integral(element: &Element, text: &str) -> Result<i64> {
 
 /// Whether the engineering value of a parameter is another than the raw one.
 fn is_calibrated(systems: &Systems, parameter: &str) -> bool {
-    let user = systems.parameters.iter().find(|p| p.name == parameter);
-    let found = user.and_then(|user| {
-        let reference = user.element.attribute("parameterTypeRef")?;
-        systems.find_type(&user.system, reference)
-    });
-    found.is_none_or(|named| {
+    systems.type_of(parameter).is_none_or(|named| {
         let plain = ["IntegerParameterType", "FloatParameterType"];
         let encodings = named.element.children.iter();
         let mut calibrators = encodings.flat_map(|e| &e.children);

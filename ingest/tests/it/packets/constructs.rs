@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use downlake_ingest::packet::decoder::PacketDecoder;
+use downlake_ingest::packet::model::Condition;
 use downlake_ingest::packet::xtce;
 use expect_test::{Expect, expect};
 
@@ -559,6 +560,75 @@ fn names_are_looked_up_from_where_they_stand() {
             no-definition: APID 7: no container that inherits from "Head" describes this packet
         "#]],
     );
+}
+
+/// Conditions on booleans compare what their types call one and zero.
+#[test]
+fn booleans_are_compared_by_their_strings() {
+    let boolean = |name: &str, strings: &str| {
+        format!(
+            "<BooleanParameterType name=\"{name}\" {strings}><IntegerDataEncoding sizeInBits=\"8\"/></BooleanParameterType>"
+        )
+    };
+    let types = [
+        boolean("plain", ""),
+        boolean("switch", "oneStringValue=\"ON\" zeroStringValue=\"OFF\""),
+        boolean(
+            "turned",
+            "oneStringValue=\"false\" zeroStringValue=\"true\"",
+        ),
+        boolean("half", "zeroStringValue=\"1\""),
+        boolean("same", "oneStringValue=\"x\" zeroStringValue=\"x\""),
+    ]
+    .concat();
+    let mut out = String::new();
+    for (of, value) in [
+        ("plain", "TRUE"),
+        ("plain", "0"),
+        ("plain", "ON"),
+        ("switch", "ON"),
+        ("switch", "OFF"),
+        ("switch", "false"),
+        ("switch", "on"),
+        ("turned", "true"),
+        ("turned", "false"),
+        ("turned", "1"),
+        ("half", "1"),
+        ("half", "True"),
+        ("half", "0"),
+        ("same", "x"),
+    ] {
+        let held = format!(
+            "<ParameterRefEntry parameterRef=\"V\"><IncludeCondition><Comparison parameterRef=\"B\" value=\"{value}\"/></IncludeCondition></ParameterRefEntry>"
+        );
+        let document = one(&types, &[("B", of), ("V", "u8")], &(entry("B") + &held));
+        let when = xtce::read(document.as_bytes(), "d.xml", None).map(|definition| {
+            let entries = &definition.containers[0].entries;
+            let when = entries.last().and_then(|entry| entry.when.clone());
+            let comparisons = when.iter().flat_map(Condition::comparisons);
+            let shown = comparisons.map(|c| format!("{:?} {}", c.operator, c.value));
+            shown.collect::<String>()
+        });
+        let when = when.unwrap_or_else(|error| error.message().to_owned());
+        writeln!(out, "{of} is {value}: {when}").expect("a line");
+    }
+    expect![[r#"
+        plain is TRUE: NotEqual 0
+        plain is 0: Equal 0
+        plain is ON: d.xml:14: Comparison compares "B" with "ON": expected "True" or "False"
+        switch is ON: NotEqual 0
+        switch is OFF: Equal 0
+        switch is false: Equal 0
+        switch is on: d.xml:14: Comparison compares "B" with "on": expected "ON" or "OFF"
+        turned is true: Equal 0
+        turned is false: NotEqual 0
+        turned is 1: d.xml:14: Comparison compares "B" with "1": expected "false" or "true"
+        half is 1: Equal 0
+        half is True: NotEqual 0
+        half is 0: d.xml:14: Comparison compares "B" with "0": expected "True" or "1"
+        same is x: d.xml:14: Comparison compares "B" with "x", but both its values are called "x"
+    "#]]
+    .assert_eq(&out);
 }
 
 /// A reference gives a system the parameter of another one, which is not the
