@@ -570,6 +570,10 @@ fn epoch(reference: &Element) -> Result<(i64, TimeScale)> {
         "TAI" => Ok((CCSDS_EPOCH_MICROS, TimeScale::Tai)),
         "GPS" => Ok((GPS_EPOCH_MICROS, TimeScale::Gps)),
         "UNIX" | "POSIX" => Ok((0, TimeScale::Utc)),
+        // 12:00:00 of terrestrial time, 64.184 s ahead of UTC.
+        "J2000" => Err(epoch.refuse(
+            "is \"J2000\": not implemented; its date is 2000-01-01T11:58:55.816Z, since which days of 86,400 seconds are counted here, and through leap seconds with scale = \"tai\" in our own form",
+        )),
         text => {
             let instant = parse_iso(text).ok().filter(|instant| instant.is_exact());
             let instant = instant.ok_or_else(|| {

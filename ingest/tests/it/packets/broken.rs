@@ -240,7 +240,8 @@ fn xtce_that_is_not_implemented_is_refused_with_its_line() {
         ),
         ("inexact clock", time("scale=\"0.3\"", "TAI")),
         ("clock offset", time("offset=\"5\"", "TAI")),
-        ("unclear epoch", time("", "J2000")),
+        ("epoch of TT", time("", "J2000")),
+        ("unclear epoch", time("", "then")),
         (
             "repeat",
             with_entry(
@@ -278,6 +279,14 @@ fn xtce_that_is_not_implemented_is_refused_with_its_line() {
                 U8,
                 P,
                 "<SequenceContainer name=\"A\"><EntryList/><BaseContainer containerRef=\"B\"/></SequenceContainer><SequenceContainer name=\"B\"><EntryList/><BaseContainer containerRef=\"A\"/></SequenceContainer>",
+            ),
+        ),
+        (
+            "inherits from a circle",
+            xtce_text(
+                U8,
+                P,
+                "<SequenceContainer name=\"A\"><EntryList/><BaseContainer containerRef=\"B\"/></SequenceContainer>\n<SequenceContainer name=\"B\"><EntryList/><BaseContainer containerRef=\"C\"/></SequenceContainer>\n<SequenceContainer name=\"C\"><EntryList/><BaseContainer containerRef=\"B\"/></SequenceContainer>",
             ),
         ),
         (
@@ -379,7 +388,8 @@ fn xtce_that_is_not_implemented_is_refused_with_its_line() {
         two labels: d.xml:5: parameter "T" has two labels for 2: "a" and "b"
         inexact clock: d.xml:4: Encoding has scale=0.3: expected 1, a power of ten down to 1e-9, or a power of two down to 2^-56
         clock offset: d.xml:4: Encoding has an offset: not implemented, move the epoch instead
-        unclear epoch: d.xml:4: Epoch is "J2000": expected TAI, GPS, UNIX or a date
+        epoch of TT: d.xml:4: Epoch is "J2000": not implemented; its date is 2000-01-01T11:58:55.816Z, since which days of 86,400 seconds are counted here, and through leap seconds with scale = "tai" in our own form
+        unclear epoch: d.xml:4: Epoch is "then": expected TAI, GPS, UNIX or a date
         repeat: d.xml:6: RepeatEntry in "ParameterRefEntry" is not implemented
         segment: d.xml:6: ParameterSegmentRefEntry is not implemented
         twice: accepted
@@ -388,7 +398,8 @@ fn xtce_that_is_not_implemented_is_refused_with_its_line() {
         before the start: d.xml:6: the entry lies outside of every packet, which has 0 to 524336 bits
         beyond every packet: d.xml:6: the entry lies outside of every packet, which has 0 to 524336 bits
         includes itself: d.xml:5: container "R" includes itself through "R"
-        inherits from itself: d.xml:5: container "A" inherits from itself through "A"
+        inherits from itself: d.xml:5: container "A" inherits from itself through "B"
+        inherits from a circle: d.xml:5: container "A" inherits from "B", which inherits from itself through "C"
         no base: d.xml:5: BaseContainer names "B", which is no container
         two beginnings: d.xml:1: SpaceSystem "S" has 2 containers that packets could begin with (R, T): name the root
         duplicate parameter: d.xml:5: parameter "P" is defined a second time; the first is at d.xml:4

@@ -968,7 +968,7 @@ fn what_is_refused_is_told_by_name_and_line() {
         no condition: d.xml:16: IncludeCondition has 0 conditions: expected one
         empty list: d.xml:16: a condition has no comparison in it
         empty expression: d.xml:16: a condition has no comparison in it
-        three in a circle: d.xml:13: container "A" inherits from itself through "A"
+        three in a circle: d.xml:13: container "A" inherits from itself through "B"
         a base that includes its heir: d.xml:13: container "A" includes itself through "B"
         an included container with a condition: d.xml:15: includes container "B", which inherits under a condition: not implemented
         many elements: d.xml:1: the document has more than 2097152 elements
