@@ -77,12 +77,10 @@ impl<'a> Index<'a> {
         let mut lineage = vec![container];
         let mut youngest = container;
         while let Some(base) = &youngest.base {
-            youngest = self.container(base, &youngest.place)?;
-            if lineage.iter().any(|c| c.name == youngest.name) {
-                return Err(container.place.refuse(format!(
-                    "container {:?} inherits from itself through {base:?}",
-                    container.name
-                )));
+            let heir = youngest;
+            youngest = self.container(base, &heir.place)?;
+            if lineage.iter().any(|c| c.name == base.as_str()) {
+                return Err(in_circle(container, base, &heir.name));
             }
             lineage.push(youngest);
             if lineage.len() > MAX_DEPTH {
@@ -232,6 +230,18 @@ fn near<T>(name: &str, known: &HashMap<&str, T>) -> String {
     let mut known: Vec<&str> = known.keys().copied().collect();
     known.sort_unstable();
     did_you_mean(name, &known)
+}
+
+/// A container whose bases come back to one that was there.
+fn in_circle(container: &Container, again: &str, heir: &str) -> Error {
+    let name = &container.name;
+    let through = match name == again {
+        true => String::new(),
+        false => format!("{again:?}, which inherits from "),
+    };
+    container.place.refuse(format!(
+        "container {name:?} inherits from {through}itself through {heir:?}"
+    ))
 }
 
 fn too_deep(container: &Container) -> Error {

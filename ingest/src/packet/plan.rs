@@ -21,6 +21,9 @@ use super::model::{
 
 /// Most values of one container.
 pub const MAX_FIELDS: usize = 65_536;
+/// Most entries of one container, with those of every container in it; more
+/// than its values, since containers can be included that hold none.
+const MAX_ENTRIES: usize = 4 * MAX_FIELDS;
 
 /// A container and all it inherits and includes, laid out.
 #[derive(Debug, Clone)]
@@ -165,7 +168,9 @@ impl Plan {
             cursor: Some(0),
             fixed_end: 0,
             conditions: 0,
+            entries: 0,
             placed: HashSet::new(),
+            times: HashMap::new(),
             repeated: Vec::new(),
             sources: HashMap::new(),
         };
@@ -248,7 +253,11 @@ struct Layout<'a> {
     fixed_end: u32,
     /// How many conditions stand around the current entry.
     conditions: usize,
+    /// How many entries were met so far.
+    entries: usize,
     placed: HashSet<String>,
+    /// The number in the last name of each parameter that stands here again.
+    times: HashMap<String, u64>,
     repeated: Vec<(String, String)>,
     sources: HashMap<String, Source>,
 }
@@ -256,13 +265,29 @@ struct Layout<'a> {
 impl Layout<'_> {
     fn entries(&mut self, container: &Container, start: Option<u32>) -> Result<()> {
         for entry in &container.entries {
-            self.locate(entry, start)?;
+            self.count(&entry.place)?;
             match &entry.when {
-                None => self.item(entry)?,
-                Some(condition) => self.conditional(entry, condition)?,
+                None => self.located(entry, start)?,
+                Some(condition) => self.conditional(entry, condition, start)?,
             }
         }
         Ok(())
+    }
+
+    fn count(&mut self, place: &Place) -> Result<()> {
+        if self.entries == MAX_ENTRIES {
+            return Err(place.refuse(format!(
+                "container {:?} has more than {MAX_ENTRIES} entries, with those of all it includes",
+                self.container
+            )));
+        }
+        self.entries += 1;
+        Ok(())
+    }
+
+    fn located(&mut self, entry: &Entry, start: Option<u32>) -> Result<()> {
+        self.locate(entry, start)?;
+        self.item(entry)
     }
 
     fn locate(&mut self, entry: &Entry, start: Option<u32>) -> Result<()> {
@@ -291,13 +316,20 @@ impl Layout<'_> {
         Ok(())
     }
 
-    fn conditional(&mut self, entry: &Entry, condition: &Condition) -> Result<()> {
+    /// An entry that is not there has no place either: the next one follows
+    /// what stands before both.
+    fn conditional(
+        &mut self,
+        entry: &Entry,
+        condition: &Condition,
+        start: Option<u32>,
+    ) -> Result<()> {
         let test = compile(condition, &self.sources, self.container, &entry.place)?;
         self.leave_fixed();
         let at = self.steps.len();
         self.steps.push(Step::Unless { test, over: 0 });
         self.conditions += 1;
-        self.item(entry)?;
+        self.located(entry, start)?;
         self.leave_fixed();
         self.conditions -= 1;
         let behind = self.steps.len() - at - 1;
@@ -353,16 +385,17 @@ impl Layout<'_> {
 
     /// A name of its own for each time that a parameter stands in a container.
     fn name(&mut self, parameter: &Parameter) -> String {
-        let known = |name: &str, placed: &HashSet<String>| {
-            placed.contains(name) || self.index.has_parameter(name)
-        };
         let mut name = parameter.name.clone();
         if self.placed.contains(&name) {
-            name = (2u64..)
-                .map(|n| format!("{}_{n}", parameter.name))
-                .find(|name| !known(name, &self.placed))
+            // A name that was taken stays taken, so the search goes on from there.
+            let last = self.times.get(&name).copied().unwrap_or(1);
+            let (time, free) = (last + 1..)
+                .map(|time| (time, format!("{}_{time}", parameter.name)))
+                .find(|(_, name)| !self.placed.contains(name) && !self.index.has_parameter(name))
                 .expect("finitely many names are taken");
-            self.repeated.push((parameter.name.clone(), name.clone()));
+            self.times.insert(name, time);
+            self.repeated.push((parameter.name.clone(), free.clone()));
+            name = free;
         }
         self.placed.insert(name.clone());
         name

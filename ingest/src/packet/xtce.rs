@@ -14,10 +14,11 @@
 //! Four readings that the standard leaves open: the number of a leading size
 //! counts bytes, as in Pascal; a place counted from the start of a container
 //! that inherits is counted from the start of all it inherits; the strings of
-//! a boolean are how it is shown, not what it is; a time since a date counts
-//! days of 86,400 seconds, as POSIX does, and only `TAI` and `GPS` run through
-//! leap seconds. Packets that read one of the first two another way do not end
-//! where their length says, and are refused for it unless longer ones are kept.
+//! a boolean are how it is shown and what conditions call it, not what it is;
+//! a time since a date counts days of 86,400 seconds, as POSIX does, and only
+//! `TAI` and `GPS` run through leap seconds. Packets that read one of the first
+//! two another way do not end where their length says, and are refused for it
+//! unless longer ones are kept.
 
 mod containers;
 mod element;
@@ -201,10 +202,16 @@ fn parameter(systems: &Systems, named: &Named, findings: &mut Findings) -> Resul
     })
 }
 
+/// Most memory that the types of all parameters may take, where a type counts
+/// once for each use: a short document can use types within types without end.
+const MAX_TYPE_BYTES: usize = 128 << 20;
+
 /// What a document has beyond the model: what was passed over, each kind
 /// once, and what is refused, each message once.
 #[derive(Default)]
 struct Findings {
+    /// What the types of all parameters took so far.
+    type_bytes: usize,
     kinds: BTreeMap<String, (Place, u64)>,
     others: Vec<String>,
     refused: BTreeSet<String>,
@@ -233,6 +240,18 @@ impl Findings {
             self.refusals.push(error);
         }
         None
+    }
+
+    /// Counts what a use of a type takes in the model.
+    fn count_type(&mut self, user: &Element, bytes: usize) -> Result<()> {
+        self.type_bytes = self.type_bytes.saturating_add(bytes);
+        match self.type_bytes > MAX_TYPE_BYTES {
+            true => Err(user.refuse(format!(
+                "is too much: the types of all parameters take more than {} MiB, each counted where it is used",
+                MAX_TYPE_BYTES >> 20
+            ))),
+            false => Ok(()),
+        }
     }
 
     fn lines(&mut self) -> Vec<String> {

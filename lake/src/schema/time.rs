@@ -198,13 +198,21 @@ impl TimeReader {
     }
 
     fn cds(&self, days: i64, millis: i64, micros: i64) -> Result<UtcInstant, TimeError> {
-        // A UTC day may have one more second; it runs into the next day.
-        let leap = i64::from(self.scale == TimeScale::Utc) * 1000;
         let days = part("day", days, i64::from(u32::MAX))?;
+        let leap = millis >= MILLIS_PER_DAY && self.ends_with_leap_second(days);
+        let leap = i64::from(leap) * 1000;
         let millis = part("millisecond of day", millis, MILLIS_PER_DAY - 1 + leap)?;
         let micros = part("microsecond of millisecond", micros, 999)?;
         let total = days * i128::from(MICROS_PER_DAY) + millis * 1000 + micros;
         self.after_epoch(total * 1000, false)
+    }
+
+    /// Whether a day of the epoch has one more second, which runs into the
+    /// first one of the next day.
+    fn ends_with_leap_second(&self, day: i128) -> bool {
+        let end = self.epoch_reading + (day + 1) * i128::from(MICROS_PER_DAY);
+        let next = i64::try_from(end.div_euclid(i128::from(MICROS_PER_DAY)));
+        self.scale == TimeScale::Utc && next.is_ok_and(scale::follows_leap_second)
     }
 
     fn unsegmented(&self, seconds: i64, fraction: i64, bits: u8) -> Result<UtcInstant, TimeError> {

@@ -287,6 +287,7 @@ fn compare(
         return Err(reference.refuse(format!("has the operator {operator:?}: not implemented")));
     };
     let use_calibrated = reference.flag("useCalibratedValue", true)?;
+    let systems = scope.systems;
     let parameter = scope.parameter(reference)?;
     let raw = |value| {
         Condition::Compare(Comparison {
@@ -299,7 +300,10 @@ fn compare(
         Some(Meaning::Labels(_)) if use_calibrated => {
             labelled(reference, parameter, *operator, value)
         }
-        Some(Meaning::Boolean) if use_calibrated => truth(reference, parameter, *operator, value),
+        Some(Meaning::Boolean) if use_calibrated => {
+            let strings = Strings::of(systems, parameter);
+            truth(reference, parameter, *operator, strings.truth(value))
+        }
         Some(Meaning::Polynomial(_) | Meaning::Instant(_)) if use_calibrated => Err(reference
             .refuse(format!(
                 "compares the calibrated value of {:?}: not implemented",
@@ -364,24 +368,60 @@ fn labelled(
     }
 }
 
+/// What the values of a boolean are called.
+struct Strings<'a> {
+    one: &'a str,
+    zero: &'a str,
+}
+
+impl<'a> Strings<'a> {
+    fn of(systems: &'a Systems, parameter: &Parameter) -> Strings<'a> {
+        let named = systems.type_of(&parameter.name);
+        let attribute = |name| named.and_then(|named| named.element.attribute(name));
+        Strings {
+            one: attribute("oneStringValue").unwrap_or("True"),
+            zero: attribute("zeroStringValue").unwrap_or("False"),
+        }
+    }
+
+    /// Which value is called so. True, false, 1 and 0 mean themselves unless
+    /// the strings say the opposite.
+    fn truth(&self, text: &str) -> std::result::Result<bool, String> {
+        let spelled = |text: &str| match text.to_ascii_lowercase().as_str() {
+            "true" | "1" => Some(true),
+            "false" | "0" => Some(false),
+            _ => None,
+        };
+        let is_turned = spelled(self.one) == Some(false) || spelled(self.zero) == Some(true);
+        let truth = match (text == self.one, text == self.zero) {
+            (true, false) => Some(true),
+            (false, true) => Some(false),
+            (true, true) => None,
+            (false, false) => spelled(text).filter(|_| !is_turned),
+        };
+        let (one, zero) = (self.one, self.zero);
+        truth.ok_or_else(|| match one == zero {
+            true => format!("with {text:?}, but both its values are called {one:?}"),
+            false => format!("with {text:?}: expected {one:?} or {zero:?}"),
+        })
+    }
+}
+
 fn truth(
     reference: &Element,
     parameter: &Parameter,
     operator: Operator,
-    value: &str,
+    value: std::result::Result<bool, String>,
 ) -> Result<Condition> {
-    let wanted = match value.to_ascii_lowercase().as_str() {
-        "true" | "1" => true,
-        "false" | "0" => false,
-        _ => return Err(reference.refuse(format!("compares a boolean with {value:?}"))),
-    };
+    let name = &parameter.name;
+    let wanted = value.map_err(|why| reference.refuse(format!("compares {name:?} {why}")))?;
     let operator = match (operator, wanted) {
         (Operator::Equal, true) | (Operator::NotEqual, false) => Operator::NotEqual,
         (Operator::Equal, false) | (Operator::NotEqual, true) => Operator::Equal,
         _ => return Err(reference.refuse("orders booleans: not implemented")),
     };
     Ok(Condition::Compare(Comparison {
-        parameter: parameter.name.clone(),
+        parameter: name.clone(),
         operator,
         value: 0,
     }))

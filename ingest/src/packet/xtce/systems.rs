@@ -2,7 +2,8 @@
 //!
 //! A reference is a name or a path: from the root (`/Root/Sub/name`), or from
 //! the system it stands in and then each system around it, as the standard
-//! searches.
+//! searches. A `ParameterRef` in a system gives it a parameter of another one
+//! under the same name.
 
 use std::collections::HashMap;
 
@@ -16,7 +17,9 @@ pub(super) struct Systems<'a> {
     pub(super) parameters: Vec<Named<'a>>,
     pub(super) containers: Vec<Named<'a>>,
     types: HashMap<String, Named<'a>>,
-    parameter_names: HashMap<String, ()>,
+    /// Every name that means a parameter, with the parameter's number.
+    parameter_names: HashMap<String, usize>,
+    parameter_refs: Vec<(Vec<String>, &'a Element)>,
     container_names: HashMap<String, ()>,
     root: String,
 }
@@ -39,13 +42,16 @@ impl<'a> Systems<'a> {
             containers: Vec::new(),
             types: HashMap::new(),
             parameter_names: HashMap::new(),
+            parameter_refs: Vec::new(),
             container_names: HashMap::new(),
             root: document.need("name")?.to_owned(),
         };
         systems.system(document, &[], findings)?;
-        let names = |all: &[Named]| all.iter().map(|n| (n.name.clone(), ())).collect();
-        systems.parameter_names = names(&systems.parameters);
-        systems.container_names = names(&systems.containers);
+        let own = systems.parameters.iter().map(|n| n.name.clone());
+        systems.parameter_names = own.zip(0..).collect();
+        let containers = systems.containers.iter();
+        systems.container_names = containers.map(|n| (n.name.clone(), ())).collect();
+        systems.follow_refs(findings);
         Ok(systems)
     }
 
@@ -55,14 +61,61 @@ impl<'a> Systems<'a> {
         self.types.get(&name)
     }
 
+    /// The type of a parameter, by the parameter's own name.
+    pub(super) fn type_of(&self, parameter: &str) -> Option<&Named<'a>> {
+        let user = &self.parameters[*self.parameter_names.get(parameter)?];
+        self.find_type(&user.system, user.element.attribute("parameterTypeRef")?)
+    }
+
     /// The name of the parameter that a reference means.
     pub(super) fn parameter_name(&self, from: &[String], reference: &str) -> Option<String> {
-        self.search(from, reference, &self.parameter_names)
+        let number = self.parameter_number(from, reference)?;
+        Some(self.parameters[number].name.clone())
+    }
+
+    fn parameter_number(&self, from: &[String], reference: &str) -> Option<usize> {
+        let name = self.search(from, reference, &self.parameter_names)?;
+        self.parameter_names.get(&name).copied()
     }
 
     /// The name of the container that a reference means.
     pub(super) fn container_name(&self, from: &[String], reference: &str) -> Option<String> {
         self.search(from, reference, &self.container_names)
+    }
+
+    /// Adds the names under which systems refer to parameters of others; each
+    /// leads to a definition, not to another reference.
+    fn follow_refs(&mut self, findings: &mut Findings) {
+        let mut names = HashMap::new();
+        for (system, element) in &self.parameter_refs {
+            if let Some((name, means)) = findings.accept(self.follow(system, element, &names)) {
+                names.insert(name, means);
+            }
+        }
+        self.parameter_names.extend(names);
+    }
+
+    fn follow(
+        &self,
+        system: &[String],
+        element: &Element,
+        others: &HashMap<String, usize>,
+    ) -> Result<(String, usize)> {
+        element.only(&["parameterRef"], &[])?;
+        let reference = element.need("parameterRef")?;
+        let means = self
+            .parameter_number(system, reference)
+            .ok_or_else(|| element.refuse(format!("names {reference:?}, which is no parameter")))?;
+        let path = self.parameters[means].name.as_str();
+        let last = path.rsplit('/').next().unwrap_or(path);
+        let name = join(system, last);
+        let taken = self.parameter_names.get(&name).or(others.get(&name));
+        match taken {
+            Some(other) if *other != means => Err(element.refuse(format!(
+                "names {reference:?}, but {last:?} is another parameter in this system"
+            ))),
+            _ => Ok((name, means)),
+        }
     }
 
     fn search<T>(
@@ -142,8 +195,14 @@ impl<'a> Systems<'a> {
                 }
                 "ParameterSet" => {
                     findings.accept(set.only(&[], &["Parameter", "ParameterRef"]));
-                    for child in set.children.iter().filter(|c| c.name == "Parameter") {
-                        self.parameters.extend(findings.accept(named(child, path)));
+                    for child in &set.children {
+                        match child.name.as_str() {
+                            "Parameter" => {
+                                self.parameters.extend(findings.accept(named(child, path)));
+                            }
+                            "ParameterRef" => self.parameter_refs.push((path.to_vec(), child)),
+                            _ => {}
+                        }
                     }
                 }
                 "ContainerSet" => {

@@ -62,11 +62,23 @@ pub(super) fn shape(
     if depth > MAX_DEPTH {
         return Err(element.refuse("contains itself, or is nested too deeply"));
     }
+    findings.count_type(user, size_of::<Member>() + listed_bytes(element))?;
     match element.name.as_str() {
         "AggregateParameterType" => aggregate(systems, named, findings, depth),
         "ArrayParameterType" => array(systems, named, findings, depth),
         _ => Ok(Shape::Scalar(scalar(systems, named, findings)?)),
     }
+}
+
+/// What the names of members, or the labels, of a type take.
+fn listed_bytes(element: &Element) -> usize {
+    let lists = element.children.iter();
+    let lists = lists.filter(|c| ["MemberList", "EnumerationList"].contains(&c.name.as_str()));
+    let bytes = |listed: &Element| {
+        let text = listed.attribute("label").or(listed.attribute("name"));
+        size_of::<Label>() + text.map_or(0, str::len)
+    };
+    lists.flat_map(|list| &list.children).map(bytes).sum()
 }
 
 fn aggregate(
@@ -488,12 +500,7 @@ fn integral(element: &Element, text: &str) -> Result<i64> {
 
 /// Whether the engineering value of a parameter is another than the raw one.
 fn is_calibrated(systems: &Systems, parameter: &str) -> bool {
-    let user = systems.parameters.iter().find(|p| p.name == parameter);
-    let found = user.and_then(|user| {
-        let reference = user.element.attribute("parameterTypeRef")?;
-        systems.find_type(&user.system, reference)
-    });
-    found.is_none_or(|named| {
+    systems.type_of(parameter).is_none_or(|named| {
         let plain = ["IntegerParameterType", "FloatParameterType"];
         let encodings = named.element.children.iter();
         let mut calibrators = encodings.flat_map(|e| &e.children);
@@ -563,6 +570,10 @@ fn epoch(reference: &Element) -> Result<(i64, TimeScale)> {
         "TAI" => Ok((CCSDS_EPOCH_MICROS, TimeScale::Tai)),
         "GPS" => Ok((GPS_EPOCH_MICROS, TimeScale::Gps)),
         "UNIX" | "POSIX" => Ok((0, TimeScale::Utc)),
+        // 12:00:00 of terrestrial time, 64.184 s ahead of UTC.
+        "J2000" => Err(epoch.refuse(
+            "is \"J2000\": not implemented; its date is 2000-01-01T11:58:55.816Z, since which days of 86,400 seconds are counted here, and through leap seconds with scale = \"tai\" in our own form",
+        )),
         text => {
             let instant = parse_iso(text).ok().filter(|instant| instant.is_exact());
             let instant = instant.ok_or_else(|| {

@@ -240,7 +240,8 @@ fn xtce_that_is_not_implemented_is_refused_with_its_line() {
         ),
         ("inexact clock", time("scale=\"0.3\"", "TAI")),
         ("clock offset", time("offset=\"5\"", "TAI")),
-        ("unclear epoch", time("", "J2000")),
+        ("epoch of TT", time("", "J2000")),
+        ("unclear epoch", time("", "then")),
         (
             "repeat",
             with_entry(
@@ -278,6 +279,14 @@ fn xtce_that_is_not_implemented_is_refused_with_its_line() {
                 U8,
                 P,
                 "<SequenceContainer name=\"A\"><EntryList/><BaseContainer containerRef=\"B\"/></SequenceContainer><SequenceContainer name=\"B\"><EntryList/><BaseContainer containerRef=\"A\"/></SequenceContainer>",
+            ),
+        ),
+        (
+            "inherits from a circle",
+            xtce_text(
+                U8,
+                P,
+                "<SequenceContainer name=\"A\"><EntryList/><BaseContainer containerRef=\"B\"/></SequenceContainer>\n<SequenceContainer name=\"B\"><EntryList/><BaseContainer containerRef=\"C\"/></SequenceContainer>\n<SequenceContainer name=\"C\"><EntryList/><BaseContainer containerRef=\"B\"/></SequenceContainer>",
             ),
         ),
         (
@@ -379,7 +388,8 @@ fn xtce_that_is_not_implemented_is_refused_with_its_line() {
         two labels: d.xml:5: parameter "T" has two labels for 2: "a" and "b"
         inexact clock: d.xml:4: Encoding has scale=0.3: expected 1, a power of ten down to 1e-9, or a power of two down to 2^-56
         clock offset: d.xml:4: Encoding has an offset: not implemented, move the epoch instead
-        unclear epoch: d.xml:4: Epoch is "J2000": expected TAI, GPS, UNIX or a date
+        epoch of TT: d.xml:4: Epoch is "J2000": not implemented; its date is 2000-01-01T11:58:55.816Z, since which days of 86,400 seconds are counted here, and through leap seconds with scale = "tai" in our own form
+        unclear epoch: d.xml:4: Epoch is "then": expected TAI, GPS, UNIX or a date
         repeat: d.xml:6: RepeatEntry in "ParameterRefEntry" is not implemented
         segment: d.xml:6: ParameterSegmentRefEntry is not implemented
         twice: accepted
@@ -388,7 +398,8 @@ fn xtce_that_is_not_implemented_is_refused_with_its_line() {
         before the start: d.xml:6: the entry lies outside of every packet, which has 0 to 524336 bits
         beyond every packet: d.xml:6: the entry lies outside of every packet, which has 0 to 524336 bits
         includes itself: d.xml:5: container "R" includes itself through "R"
-        inherits from itself: d.xml:5: container "A" inherits from itself through "A"
+        inherits from itself: d.xml:5: container "A" inherits from itself through "B"
+        inherits from a circle: d.xml:5: container "A" inherits from "B", which inherits from itself through "C"
         no base: d.xml:5: BaseContainer names "B", which is no container
         two beginnings: d.xml:1: SpaceSystem "S" has 2 containers that packets could begin with (R, T): name the root
         duplicate parameter: d.xml:5: parameter "P" is defined a second time; the first is at d.xml:4
@@ -536,6 +547,73 @@ fn large_definitions_are_read_and_larger_ones_refused() {
     let read = |count| compiled(xtce::read(definition(count).as_bytes(), "d.xml", None));
     expect!["accepted"].assert_eq(&read(10_000));
     expect![[r#"d.xml:131084: container "R" has more than 65536 values"#]].assert_eq(&read(65_543));
+}
+
+/// Definitions of a few lines that grow without end where they are followed.
+#[test]
+fn small_definitions_of_much_are_refused() {
+    let ten = |line: &dyn Fn(usize) -> String| (0..10).map(line).collect::<String>();
+    let aggregate = |level: usize| {
+        let of = match level {
+            0 => "u8".to_owned(),
+            _ => format!("t{}", level - 1),
+        };
+        let members = ten(&|i| format!("<Member name=\"m{i}\" typeRef=\"{of}\"/>"));
+        format!(
+            "\n<AggregateParameterType name=\"t{level}\"><MemberList>{members}</MemberList></AggregateParameterType>"
+        )
+    };
+    let aggregates: String = (0..12).map(aggregate).collect();
+    let labels: String = (0..1000)
+        .map(|i| format!("<Enumeration value=\"{i}\" label=\"L{i}\"/>"))
+        .collect();
+    let enumeration = format!(
+        "<EnumeratedParameterType name=\"e\"><IntegerDataEncoding/><EnumerationList>{labels}</EnumerationList></EnumeratedParameterType>"
+    );
+    let labelled: String = (0..5000)
+        .map(|i| format!("\n<Parameter name=\"E{i}\" parameterTypeRef=\"e\"/>"))
+        .collect();
+    let last = "<SequenceContainer name=\"R\"><EntryList><ParameterRefEntry parameterRef=\"E4999\"/></EntryList></SequenceContainer>";
+    let container = |level: usize| {
+        let included = ten(&|_| format!("<ContainerRefEntry containerRef=\"C{}\"/>", level + 1));
+        format!(
+            "\n<SequenceContainer name=\"C{level}\"><EntryList>{included}</EntryList></SequenceContainer>"
+        )
+    };
+    let containers: String = (0..12).map(container).collect();
+    let empty = "\n<SequenceContainer name=\"C12\"><EntryList/></SequenceContainer>";
+    let again = "<ParameterRefEntry parameterRef=\"P\"/>".repeat(60_000);
+    let again =
+        format!("<SequenceContainer name=\"R\"><EntryList>{again}</EntryList></SequenceContainer>");
+    let cases = [
+        (
+            "aggregates of aggregates",
+            xtce_text(
+                &format!("{U8}{aggregates}"),
+                "<Parameter name=\"P\" parameterTypeRef=\"t11\"/>",
+                R,
+            ),
+        ),
+        ("labels of many", xtce_text(&enumeration, &labelled, last)),
+        (
+            "empty containers in empty containers",
+            xtce_text(U8, "", &format!("{containers}{empty}")),
+        ),
+        ("one parameter again and again", xtce_text(U8, P, &again)),
+    ];
+    let mut out = String::new();
+    for (name, text) in &cases {
+        let start = Instant::now();
+        let read = xtce::read(text.as_bytes(), "d.xml", None);
+        writeln!(out, "{name}: {}", compiled(read)).expect("a line");
+        println!("{name}: {:?}", start.elapsed());
+    }
+    expect![[r#"
+        aggregates of aggregates: d.xml:4: Member "m4" is too much: the types of all parameters take more than 128 MiB, each counted where it is used
+        labels of many: d.xml:5004: Parameter "E4999" is too much: the types of all parameters take more than 128 MiB, each counted where it is used
+        empty containers in empty containers: d.xml:17: container "C0" has more than 262144 entries, with those of all it includes
+        one parameter again and again: accepted
+    "#]].assert_eq(&out);
 }
 
 const MIXED: &str = r#"

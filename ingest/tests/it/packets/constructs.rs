@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use downlake_ingest::packet::decoder::PacketDecoder;
+use downlake_ingest::packet::model::Condition;
 use downlake_ingest::packet::xtce;
 use expect_test::{Expect, expect};
 
@@ -368,6 +369,58 @@ fn places_that_are_said() {
     );
 }
 
+/// The place of an entry belongs to it: without the entry, the next one
+/// follows what stands before.
+#[test]
+fn an_entry_that_is_not_there_has_no_place() {
+    let document = |element: &str, reference: &str, from: &str, bits: i32| {
+        let placed = format!(
+            "<{element} {reference}><LocationInContainerInBits referenceLocation=\"{from}\"><FixedValue>{bits}</FixedValue></LocationInContainerInBits>\
+             <IncludeCondition><Comparison parameterRef=\"SEL\" value=\"1\"/></IncludeCondition></{element}>"
+        );
+        let part = match element {
+            "ContainerRefEntry" => format!(
+                "<SequenceContainer name=\"Part\"><EntryList>{}</EntryList></SequenceContainer>",
+                entry("B")
+            ),
+            _ => String::new(),
+        };
+        let named = [("SEL", "u8"), ("B", "u8"), ("C", "u8"), ("D", "u8")];
+        let entries = [entry("SEL"), placed, entry("C"), entry("D")].concat();
+        let set = format!("<ContainerSet>{part}");
+        one("", &named, &entries).replacen("<ContainerSet>", &set, 1)
+    };
+    let parameter = ("ParameterRefEntry", "parameterRef=\"B\"");
+    let container = ("ContainerRefEntry", "containerRef=\"Part\"");
+    for (element, reference) in [parameter, container] {
+        for (from, bits) in [("previousEntry", 8), ("containerStart", 64)] {
+            check(
+                &document(element, reference, from, bits),
+                &[
+                    vec![1, 0xEE, 0xBB, 0xCC, 0xDD],
+                    vec![0, 0xCC, 0xDD],
+                    vec![0, 0xCC, 0xDD, 0x99],
+                ],
+                &expect![[r#"
+                    all
+                    +-----+-----+-----+-----+
+                    | sel | b   | c   | d   |
+                    +-----+-----+-----+-----+
+                    | 1   | 187 | 204 | 221 |
+                    +-----+-----+-----+-----+
+                    all
+                    +-----+---+-----+-----+
+                    | sel | b | c   | d   |
+                    +-----+---+-----+-----+
+                    | 0   |   | 204 | 221 |
+                    +-----+---+-----+-----+
+                    packet-length: the packet has 10 bytes, but container "All" ends at bit 72, in byte 9
+                "#]],
+            );
+        }
+    }
+}
+
 #[test]
 fn containers_that_are_included() {
     let include = |inner: &str| {
@@ -507,6 +560,127 @@ fn names_are_looked_up_from_where_they_stand() {
             no-definition: APID 7: no container that inherits from "Head" describes this packet
         "#]],
     );
+}
+
+/// Conditions on booleans compare what their types call one and zero.
+#[test]
+fn booleans_are_compared_by_their_strings() {
+    let boolean = |name: &str, strings: &str| {
+        format!(
+            "<BooleanParameterType name=\"{name}\" {strings}><IntegerDataEncoding sizeInBits=\"8\"/></BooleanParameterType>"
+        )
+    };
+    let types = [
+        boolean("plain", ""),
+        boolean("switch", "oneStringValue=\"ON\" zeroStringValue=\"OFF\""),
+        boolean(
+            "turned",
+            "oneStringValue=\"false\" zeroStringValue=\"true\"",
+        ),
+        boolean("half", "zeroStringValue=\"1\""),
+        boolean("same", "oneStringValue=\"x\" zeroStringValue=\"x\""),
+    ]
+    .concat();
+    let mut out = String::new();
+    for (of, value) in [
+        ("plain", "TRUE"),
+        ("plain", "0"),
+        ("plain", "ON"),
+        ("switch", "ON"),
+        ("switch", "OFF"),
+        ("switch", "false"),
+        ("switch", "on"),
+        ("turned", "true"),
+        ("turned", "false"),
+        ("turned", "1"),
+        ("half", "1"),
+        ("half", "True"),
+        ("half", "0"),
+        ("same", "x"),
+    ] {
+        let held = format!(
+            "<ParameterRefEntry parameterRef=\"V\"><IncludeCondition><Comparison parameterRef=\"B\" value=\"{value}\"/></IncludeCondition></ParameterRefEntry>"
+        );
+        let document = one(&types, &[("B", of), ("V", "u8")], &(entry("B") + &held));
+        let when = xtce::read(document.as_bytes(), "d.xml", None).map(|definition| {
+            let entries = &definition.containers[0].entries;
+            let when = entries.last().and_then(|entry| entry.when.clone());
+            let comparisons = when.iter().flat_map(Condition::comparisons);
+            let shown = comparisons.map(|c| format!("{:?} {}", c.operator, c.value));
+            shown.collect::<String>()
+        });
+        let when = when.unwrap_or_else(|error| error.message().to_owned());
+        writeln!(out, "{of} is {value}: {when}").expect("a line");
+    }
+    expect![[r#"
+        plain is TRUE: NotEqual 0
+        plain is 0: Equal 0
+        plain is ON: d.xml:14: Comparison compares "B" with "ON": expected "True" or "False"
+        switch is ON: NotEqual 0
+        switch is OFF: Equal 0
+        switch is false: Equal 0
+        switch is on: d.xml:14: Comparison compares "B" with "on": expected "ON" or "OFF"
+        turned is true: Equal 0
+        turned is false: NotEqual 0
+        turned is 1: d.xml:14: Comparison compares "B" with "1": expected "false" or "true"
+        half is 1: Equal 0
+        half is True: NotEqual 0
+        half is 0: d.xml:14: Comparison compares "B" with "0": expected "True" or "1"
+        same is x: d.xml:14: Comparison compares "B" with "x", but both its values are called "x"
+    "#]]
+    .assert_eq(&out);
+}
+
+/// A reference gives a system the parameter of another one, which is not the
+/// one that the systems around it have under that name.
+#[test]
+fn a_system_refers_to_parameters_of_others() {
+    let document = |references: &str| {
+        let document = one("", &[("X", "u8")], "");
+        let other = "<SpaceSystem name=\"Other\"><TelemetryMetaData><ParameterSet><Parameter name=\"X\" parameterTypeRef=\"u16\"/></ParameterSet></TelemetryMetaData></SpaceSystem>";
+        let body = format!(
+            "<SequenceContainer name=\"Body\"><EntryList>{}</EntryList><BaseContainer containerRef=\"All\"/></SequenceContainer>",
+            entry("X")
+        );
+        let user = format!(
+            "<SpaceSystem name=\"User\"><TelemetryMetaData><ParameterSet>{references}</ParameterSet><ContainerSet>{body}</ContainerSet></TelemetryMetaData></SpaceSystem>"
+        );
+        document.replace(
+            "</TelemetryMetaData>\n</SpaceSystem>",
+            &format!("</TelemetryMetaData>{other}\n{user}</SpaceSystem>"),
+        )
+    };
+    check(
+        &document(
+            "<ParameterRef parameterRef=\"/S/Other/X\"/><ParameterRef parameterRef=\"Other/X\"/>",
+        ),
+        &[vec![1, 2]],
+        &expect![[r#"
+            user_body
+            +---------+
+            | other_x |
+            +---------+
+            | 258     |
+            +---------+
+        "#]],
+    );
+    let mut out = String::new();
+    for references in [
+        "<ParameterRef parameterRef=\"Other/Y\"/>",
+        "<Parameter name=\"X\" parameterTypeRef=\"u8\"/><ParameterRef parameterRef=\"Other/X\"/>",
+        "<ParameterRef parameterRef=\"/S/X\"/><ParameterRef parameterRef=\"Other/X\"/>",
+        "<ParameterRef name=\"Z\" parameterRef=\"Other/X\"/>",
+    ] {
+        let read = xtce::read(document(references).as_bytes(), "d.xml", None);
+        writeln!(out, "{}", compiled(read)).expect("a line");
+    }
+    expect![[r#"
+        d.xml:15: ParameterRef names "Other/Y", which is no parameter
+        d.xml:15: ParameterRef names "Other/X", but "X" is another parameter in this system
+        d.xml:15: ParameterRef names "Other/X", but "X" is another parameter in this system
+        d.xml:15: ParameterRef "Z" has name="Z": not implemented
+    "#]]
+    .assert_eq(&out);
 }
 
 #[test]
@@ -794,7 +968,7 @@ fn what_is_refused_is_told_by_name_and_line() {
         no condition: d.xml:16: IncludeCondition has 0 conditions: expected one
         empty list: d.xml:16: a condition has no comparison in it
         empty expression: d.xml:16: a condition has no comparison in it
-        three in a circle: d.xml:13: container "A" inherits from itself through "A"
+        three in a circle: d.xml:13: container "A" inherits from itself through "B"
         a base that includes its heir: d.xml:13: container "A" includes itself through "B"
         an included container with a condition: d.xml:15: includes container "B", which inherits under a condition: not implemented
         many elements: d.xml:1: the document has more than 2097152 elements

@@ -170,6 +170,8 @@ fn axis(code: TimeCode, epoch: &str, scale: TimeScale) -> TimeReader {
 #[test]
 fn segmented_codes() {
     let cds = axis(TimeCode::Cds, "1958-01-01", TimeScale::Utc);
+    let cds2000 = axis(TimeCode::Cds, "2000-01-01", TimeScale::Utc);
+    let cds_tai = axis(TimeCode::Cds, "1958-01-01", TimeScale::Tai);
     let cuc8 = axis(
         TimeCode::Cuc { fraction_bits: 8 },
         "1958-01-01",
@@ -192,6 +194,12 @@ fn segmented_codes() {
         ("cds", cds, vec![4383, 0]),
         ("cds", cds, vec![21_549, 86_400_999, 999]),
         ("cds", cds, vec![21_549, 86_401_000]),
+        ("cds", cds, vec![21_550, 86_399_999, 999]),
+        ("cds", cds, vec![21_550, 86_400_000]),
+        ("cds", cds, vec![21_548, 86_400_000]),
+        ("cds 2000", cds2000, vec![6209, 86_400_000]),
+        ("cds 2000", cds2000, vec![6210, 86_400_000]),
+        ("cds tai", cds_tai, vec![21_549, 86_400_000]),
         ("cds", cds, vec![1, 0, 1000]),
         ("cds", cds, vec![-1, 0]),
         ("cds", cds, vec![1]),
@@ -216,6 +224,12 @@ fn segmented_codes() {
         cds [4383, 0] -> 1970-01-01T00:00:00Z
         cds [21549, 86400999, 999] -> 2017-01-01T00:00:00.999999Z
         cds [21549, 86401000] -> refused: millisecond of day 86401000 is not within 0 and 86400999
+        cds [21550, 86399999, 999] -> 2017-01-01T23:59:59.999999Z
+        cds [21550, 86400000] -> refused: millisecond of day 86400000 is not within 0 and 86399999
+        cds [21548, 86400000] -> refused: millisecond of day 86400000 is not within 0 and 86399999
+        cds 2000 [6209, 86400000] -> 2017-01-01T00:00:00Z
+        cds 2000 [6210, 86400000] -> refused: millisecond of day 86400000 is not within 0 and 86399999
+        cds tai [21549, 86400000] -> refused: millisecond of day 86400000 is not within 0 and 86399999
         cds [1, 0, 1000] -> refused: microsecond of millisecond 1000 is not within 0 and 999
         cds [-1, 0] -> refused: day -1 is not within 0 and 4294967295
         cds [1] -> refused: not a value that the time code reads

@@ -142,7 +142,7 @@ fn segmented_clocks_stay_beside_the_time() {
         expect![[r#"
             time=2024-10-04T00:00:00.001000Z date=2024-10-04 month=2024-10-01 day=20000 ms=1 _received_at=NULL 
             kept Some([0]), times cut 0
-            1: time-value: time column "day", "ms": 20000, 90000000: millisecond of day 90000000 is not within 0 and 86400999
+            1: time-value: time column "day", "ms": 20000, 90000000: millisecond of day 90000000 is not within 0 and 86399999
             2: time-null: time column "day", "ms" has no value
         "#]],
     );
