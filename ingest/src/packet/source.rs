@@ -97,9 +97,11 @@ impl PacketPlan {
     /// Compiles definitions.
     ///
     /// # Errors
-    /// Those of [`schema::decoder`].
+    /// Those of [`schema::decoder`]; Invalid, if nothing says which APID a
+    /// definition is for.
     pub fn new(schemas: &[PacketSchema], asked: Asked<'_>) -> Result<PacketPlan> {
-        let decoder = schema::decoder(schemas, asked.prefix, asked.time)?;
+        let decoder =
+            schema::decoder(schemas, asked.prefix, asked.time)?.with_apids(asked.apids)?;
         let is_framed = decoder.link().is_some() || asked.is_framed;
         let streams = decoder.streams().map(|stream| {
             let mut definition = stream.definition.clone();
@@ -146,7 +148,8 @@ impl PacketPlan {
         input: PacketInput,
         definitions: impl Iterator<Item = &'a Definition>,
     ) -> Result<Box<dyn Decoder>> {
-        let decoder = schema::decoder(&self.schemas, self.prefix.as_deref(), self.time.as_deref())?;
+        let decoder = schema::decoder(&self.schemas, self.prefix.as_deref(), self.time.as_deref())?
+            .with_apids(&self.apids)?;
         // What is missing beside them was told by the earlier landing.
         let is_spooled = matches!(input.found, FoundPackets::Spooled(_));
         let (feed, notices) = self.feed(input.found, &decoder, &input.source)?;
