@@ -16,6 +16,7 @@ use arrow::array::{
 use arrow::datatypes::{Schema, SchemaRef};
 use bytes::Bytes;
 use downlake_lake::Result;
+use downlake_lake::schema::settings::StreamSettings;
 use downlake_lake::schema::{Column, ColumnType, Definition, InputLayout};
 
 use super::decoder::StreamRows;
@@ -103,10 +104,12 @@ impl PacketPlan {
         let decoder =
             schema::decoder(schemas, asked.prefix, asked.time)?.with_apids(asked.apids)?;
         let is_framed = decoder.link().is_some() || asked.is_framed;
-        let streams = decoder.streams().map(|stream| {
+        let streams = decoder.streams().enumerate().map(|(number, stream)| {
             let mut definition = stream.definition.clone();
             if is_framed {
-                add_channel_columns(&mut definition);
+                let options = decoder.options(number);
+                let said = options.and_then(|options| options.of(&stream.container));
+                add_channels(&mut definition, said.map(|said| &said.settings));
             }
             definition
         });
@@ -231,12 +234,24 @@ fn hash_of(schemas: &[PacketSchema], time: Option<&str>) -> String {
     hasher.finalize().to_hex().to_string()
 }
 
-fn add_channel_columns(definition: &mut Definition) {
+/// The columns of frames. What spacecraft a packet is of is part of its key,
+/// unless another is said; by which way it came is no part of what it is.
+fn add_channels(definition: &mut Definition, said: Option<&StreamSettings>) {
+    let is_implied = said.is_none_or(|said| said.dedup_by.is_none());
     for (name, kind, description) in CHANNEL_COLUMNS {
-        if definition.column(name).is_none() {
-            let mut column = Column::new(name, name, kind);
-            column.description = Some(description.to_owned());
-            definition.columns.push(column);
+        if definition.column(name).is_some() {
+            continue;
+        }
+        let mut column = Column::new(name, name, kind);
+        column.description = Some(description.to_owned());
+        definition.columns.push(column);
+        if definition.dedup_by.is_empty() {
+            continue;
+        }
+        match name {
+            "scid" if is_implied => definition.dedup_by.push(name.to_owned()),
+            "scid" => {}
+            _ => definition.dedup_ignore.push(name.to_owned()),
         }
     }
 }

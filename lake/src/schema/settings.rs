@@ -26,6 +26,8 @@ pub struct StreamSettings {
     pub sort_by: Option<Vec<String>>,
     /// The key of duplicate rows; empty where duplicates are kept.
     pub dedup_by: Option<Vec<String>>,
+    /// Columns in which equal rows may differ.
+    pub dedup_ignore: Option<Vec<String>>,
     /// The column that says when the ground received a row.
     pub received_at: Option<String>,
     /// Units of columns.
@@ -73,6 +75,9 @@ impl StreamSettings {
         }
         if let Some(keys) = &self.dedup_by {
             definition.dedup_by = definition.keys_named(keys);
+        }
+        if let Some(keys) = &self.dedup_ignore {
+            definition.dedup_ignore = definition.keys_named(keys);
         }
         definition.check()?;
         Ok(notices)

@@ -143,7 +143,7 @@ impl PacketOptions {
     }
 
     /// What is said about the stream of a container.
-    pub(super) fn of(&self, container: &str) -> Option<&ContainerSettings> {
+    pub(in crate::packet) fn of(&self, container: &str) -> Option<&ContainerSettings> {
         self.streams.iter().find(|s| s.container == container)
     }
 

@@ -230,7 +230,7 @@ fn a_pointer_that_leads_nowhere_is_refused() {
         unknown word: m/d.toml:2:10: longer is "refus", did you mean "refuse": expected keep, refuse
         segment header alone: m/d.toml:2:24: segment_header_bytes belongs to segments = "join"
         unknown container: m/d.toml:2: [stream.clockd] names no container of the definition, did you mean "clocked"
-        unknown setting: m/d.toml:3:1: unknown key "tabel" in [stream.clocked], did you mean "table": keys are table, description, time, partition, sort_by, dedup_by, received_at, units, limits, valid
+        unknown setting: m/d.toml:3:1: unknown key "tabel" in [stream.clocked], did you mean "table": keys are table, description, time, partition, sort_by, dedup_by, dedup_ignore, received_at, units, limits, valid
         frames: m/d.toml:5:15: insert_zone is an integer: expected a number in its range
         frames that do not fit: m/d.toml:2:1: a frame length of 5 bytes does not fit: with 6 bytes of header and trailer it is 7 to 2052
         no such preset: m/d.toml:3:10: no frame preset is called "jps"; there are jpss, tm-1115, tm-1115-cadu
@@ -809,6 +809,54 @@ fn offsets_count_from_where_it_is_said() {
     expect![[r#"
         packet: [("len_low", Some(40)), ("b", Some(48))] []
         data: [("len_low", Some(88)), ("b", Some(96))] []
+    "#]]
+    .assert_eq(&out);
+}
+
+/// A packet is the same whichever way it came down, and another one where
+/// another spacecraft sent it.
+#[test]
+fn keys_of_packets_that_came_in_frames() {
+    let clock = "[time]\naxis = \"absolute\"\ncode = \"cds\"\ncolumns = [\"DAY\", \"MSEC\"]\n";
+    let own = format!("{clock}[stream.clocked]\ndedup_by = [\"DAY\"]\ndedup_ignore = [\"VOLTS\"]");
+    let cases = [
+        ("no clock", small("", "")),
+        ("clock", small("", clock)),
+        ("a key of its own", small("", &own)),
+        ("no key", small("", "[stream.clocked]\ndedup_by = []")),
+        ("random counts", small("counts = \"random\"", "")),
+    ];
+    let mut out = String::new();
+    for (name, schema) in cases {
+        for is_framed in [false, true] {
+            let asked = Asked {
+                is_framed,
+                ..Asked::default()
+            };
+            let plan = PacketPlan::new(std::slice::from_ref(&schema), asked).expect("a plan");
+            let definition = &plan.streams()[0];
+            definition.check().expect("a good definition");
+            let again = Definition::from_toml(&definition.to_toml(), "d.toml");
+            assert_eq!(again.expect("canonical text"), *definition);
+            writeln!(
+                out,
+                "{name}, frames {is_framed}: {:?} but {:?}",
+                definition.dedup_by, definition.dedup_ignore
+            )
+            .expect("a line");
+        }
+    }
+    expect![[r#"
+        no clock, frames false: ["apid", "seq_count"] but []
+        no clock, frames true: ["apid", "seq_count", "scid"] but ["vcid", "replay"]
+        clock, frames false: ["apid", "seq_count", "time"] but []
+        clock, frames true: ["apid", "seq_count", "time", "scid"] but ["vcid", "replay"]
+        a key of its own, frames false: ["day"] but ["volts"]
+        a key of its own, frames true: ["day"] but ["volts", "vcid", "replay"]
+        no key, frames false: [] but []
+        no key, frames true: [] but []
+        random counts, frames false: [] but []
+        random counts, frames true: [] but []
     "#]]
     .assert_eq(&out);
 }

@@ -22,6 +22,7 @@ const TABLE_KEYS: &[&str] = &[
     "constants",
     "sort_by",
     "dedup_by",
+    "dedup_ignore",
     "received_at",
     "evolution",
     "origin",
@@ -155,12 +156,14 @@ fn read_table(table: &Section<'_>, definition: &mut Definition) -> Result<()> {
     };
     let sort_by = resolve(table.texts("sort_by")?);
     let dedup_by = resolve(table.texts("dedup_by")?);
+    let dedup_ignore = resolve(table.texts("dedup_ignore")?);
     let received_at = table.text("received_at")?;
     definition.received_at = received_at.map(|name| table_name(definition, &name));
     definition.partition = table.word("partition", PARTITIONS, Partition::Day)?;
     definition.constants = table.texts("constants")?;
     definition.sort_by = sort_by;
     definition.dedup_by = dedup_by;
+    definition.dedup_ignore = dedup_ignore;
     definition.evolution = table.word("evolution", EVOLUTIONS, Evolution::Add)?;
     definition.origin = table.word("origin", ORIGINS, Origin::Given)?;
     Ok(())
