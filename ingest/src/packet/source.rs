@@ -25,7 +25,7 @@ use super::header::{IDLE_APID, PrimaryHeader};
 use super::losses::Losses;
 use super::schema::{self, Counts, PacketSchema, SchemaDecoder, Segments};
 use super::segments::{Joiner, SegmentRule};
-use super::stream::Stream;
+use super::stream::{RowSize, Stream};
 use crate::decode::batch::unreadable;
 use crate::decode::packets::{framing, open_feed, open_frames};
 use crate::decode::{Decoded, Decoder, Framing, Missing, RawRecord, Records, Reject, reason};
@@ -161,12 +161,13 @@ impl PacketPlan {
             .zip(definitions)
             .map(|(stream, definition)| Layout::new(stream, definition));
         let layouts: Vec<Layout> = layouts.collect();
-        let row_bytes = decoder.streams().map(|stream| stream.row_bytes).max();
+        let row_sizes = decoder.streams().map(|stream| stream.row_size);
         let mut first = nothing();
         first.notices = notices;
         Ok(Box::new(PacketSource {
             chunk: Chunk::with_target(input.batch_bytes),
-            rows_at_once: (input.batch_bytes / row_bytes.unwrap_or(1).max(1)).max(1),
+            batch_bytes: input.batch_bytes,
+            row_size: row_sizes.reduce(RowSize::max).unwrap_or_default(),
             parts: VecDeque::new(),
             apids: self.apids.clone(),
             losses: Some(match is_spooled {
@@ -340,8 +341,9 @@ struct PacketSource {
     routes: Routes,
     told: Arc<Mutex<BTreeSet<usize>>>,
     chunk: Chunk,
-    /// How many packets are decoded at once, for rows may be much larger.
-    rows_at_once: usize,
+    batch_bytes: usize,
+    /// What a row takes, which may be much more than its packet.
+    row_size: RowSize,
     /// Packets of the chunk that wait.
     parts: VecDeque<Chunk>,
     /// For each stream: packets that go on beyond their container, and bytes.
@@ -416,11 +418,14 @@ impl PacketSource {
     /// The packets of the chunk, as many together as may be decoded at once.
     fn split(&mut self) -> VecDeque<Chunk> {
         let target = self.chunk.target();
-        if self.chunk.packets.len() <= self.rows_at_once {
+        let longest = self.chunk.packets.iter().map(|entry| entry.length).max();
+        let row_bytes = self.row_size.with_packets_of(longest.unwrap_or_default());
+        let rows_at_once = (self.batch_bytes / row_bytes.max(1)).max(1);
+        if self.chunk.packets.len() <= rows_at_once {
             let whole = std::mem::replace(&mut self.chunk, Chunk::with_target(target));
             return VecDeque::from([whole]);
         }
-        let parts = self.chunk.packets.chunks(self.rows_at_once);
+        let parts = self.chunk.packets.chunks(rows_at_once);
         let mut parts: VecDeque<Chunk> = parts.map(|some| self.chunk.part(some)).collect();
         if let Some(first) = parts.front_mut() {
             first.take_refused(&mut self.chunk);

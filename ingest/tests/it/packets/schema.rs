@@ -861,6 +861,51 @@ fn keys_of_packets_that_came_in_frames() {
     .assert_eq(&out);
 }
 
+/// Values that overlap take more room in a row than in the packet.
+#[test]
+fn rows_are_as_large_as_their_values_together() {
+    let of = |count: usize, kind: &str, place: &str| {
+        let names = (0..count).map(|at| format!("B{at}"));
+        let mut text = String::from("packets = \"blobs\"\nroot = \"all\"\n");
+        for name in names.clone() {
+            writeln!(text, "[[parameter]]\nname = \"{name}\"\n{kind}").expect("a line");
+        }
+        text.push_str("[[container]]\nname = \"all\"\nentries = [{ parameter = \"B0\", at = 48 }");
+        for name in names.skip(1) {
+            write!(text, ", {{ parameter = \"{name}\"{place} }}").expect("an entry");
+        }
+        format!("{text}]\n")
+    };
+    let fixed = |bits: u32| format!("type = \"binary\"\nbits = {bits}");
+    let told = "type = \"text\"\nterminator = [0]";
+    let again = ", at = 48";
+    let cases = [
+        ("side by side", of(60, &fixed(8_000), "")),
+        ("overlapping", of(60, &fixed(8_000), again)),
+        ("told side by side", of(60, told, "")),
+        ("told overlapping", of(60, told, again)),
+        ("too large", of(300, &fixed(524_288), again)),
+        ("told too large", of(300, told, again)),
+    ];
+    let mut out = String::new();
+    for (name, text) in cases {
+        let decoder = decoder(&[schema(&text)], None, None);
+        let said = match decoder.map(|decoder| decoder.streams().next().map(|s| s.row_size)) {
+            Ok(size) => format!("{:?}", size.expect("a stream")),
+            Err(error) => error.message().to_owned(),
+        };
+        writeln!(out, "{name}: {said}").expect("a line");
+    }
+    expect![[r#"
+        side by side: RowSize { bytes: 520, packets: 0 }
+        overlapping: RowSize { bytes: 59514, packets: 0 }
+        told side by side: RowSize { bytes: 520, packets: 0 }
+        told overlapping: RowSize { bytes: 520, packets: 59 }
+        too large: m/d.toml:1203: container "all": a row can take 19597698 bytes, for values overlap or are many: 16777216 at most
+        told too large: m/d.toml:1203: container "all": a row can take 19599498 bytes, for values overlap or are many: 16777216 at most
+    "#]].assert_eq(&out);
+}
+
 /// All packets of a file in one batch per stream.
 fn decoded(decoder: &mut SchemaDecoder, file: &str) -> Vec<arrow::array::RecordBatch> {
     let file = File::open(data(file).expect("test data")).expect("packets");
