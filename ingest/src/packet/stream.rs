@@ -211,6 +211,7 @@ impl Stream {
             let place = &plan.place;
             error.context(format!("{place}: container {:?}", plan.container))
         };
+        check_names(plan).map_err(in_container)?;
         let (columns, fillings) = columns_of(plan).map_err(in_container)?;
         let mut definition =
             Definition::new(table_name(&plan.container, prefix), Origin::Given, columns);
@@ -291,6 +292,28 @@ fn whole_kind(bits: u8, unsigned: bool) -> ColumnType {
         (..=16, false) => ColumnType::I16,
         (..=32, false) => ColumnType::I32,
         _ => ColumnType::I64,
+    }
+}
+
+/// Columns of a table that no parameter can be called by.
+const OWN_COLUMNS: [&str; 6] = [
+    names::RECEIVED_AT,
+    names::INGESTED_AT,
+    names::KEY_CONFLICT,
+    INGEST_ID,
+    PACKET_INDEX,
+    BYTE_OFFSET,
+];
+
+/// Definitions name columns by their names in the source too, so that none may
+/// be one of the lake's.
+fn check_names(plan: &Plan) -> Result<()> {
+    let mut names = plan.fields.iter().map(|field| &*field.name);
+    match names.find(|name| OWN_COLUMNS.contains(&name.trim())) {
+        None => Ok(()),
+        Some(name) => Err(Error::invalid(format!(
+            "parameter {name:?} has the name of a column that the lake adds: give it another name"
+        ))),
     }
 }
 

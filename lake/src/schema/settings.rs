@@ -105,8 +105,8 @@ impl TimeAxis {
     pub fn over(&self, columns: &[Column]) -> Result<TimeAxis> {
         let mut missing = None;
         let axis = self.clone().with_names(|name| match find(columns, &name) {
+            _ if name == names::INGEST_ID => name,
             Some(at) => columns[at].name.clone(),
-            None if name == names::INGEST_ID => name,
             None => {
                 missing.get_or_insert_with(|| name.clone());
                 name

@@ -906,6 +906,35 @@ fn rows_are_as_large_as_their_values_together() {
     "#]].assert_eq(&out);
 }
 
+#[test]
+fn no_parameter_is_called_as_a_column_of_the_lake() {
+    let mut out = String::new();
+    for name in [
+        "_ingest_id",
+        "_received_at",
+        "_packet_index",
+        "_other",
+        "INGEST_ID",
+    ] {
+        let text = PACKETS.replace("\"TIME\"", &format!("\"{name}\""));
+        let survey = Survey::read(text.as_bytes(), "d.toml", files).expect("a survey");
+        let survey = survey.expect("a packet definition");
+        writeln!(out, "{name}: {:?}", survey.refusals).expect("a line");
+        for stream in survey.streams {
+            let definition = stream.definition;
+            let again = Definition::from_toml(&definition.to_toml(), "d.toml");
+            assert_eq!(again.expect("canonical text"), definition, "{name}");
+        }
+    }
+    expect![[r#"
+        _ingest_id: ["d.toml:15: container \"clocked\": parameter \"_ingest_id\" has the name of a column that the lake adds: give it another name"]
+        _received_at: ["d.toml:15: container \"clocked\": parameter \"_received_at\" has the name of a column that the lake adds: give it another name"]
+        _packet_index: ["d.toml:15: container \"clocked\": parameter \"_packet_index\" has the name of a column that the lake adds: give it another name"]
+        _other: []
+        INGEST_ID: []
+    "#]].assert_eq(&out);
+}
+
 /// All packets of a file in one batch per stream.
 fn decoded(decoder: &mut SchemaDecoder, file: &str) -> Vec<arrow::array::RecordBatch> {
     let file = File::open(data(file).expect("test data")).expect("packets");

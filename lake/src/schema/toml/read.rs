@@ -9,6 +9,7 @@ use super::document::{Document, Section, Value};
 use crate::Result;
 use crate::schema::check::{Fault, Place};
 use crate::schema::names;
+use crate::schema::names::TIME;
 use crate::schema::time::{CCSDS_EPOCH_MICROS, default_epoch};
 use crate::schema::{
     AbsoluteTime, Column, ColumnType, Definition, Evolution, InputLayout, Limit, Origin, Partition,
@@ -148,12 +149,12 @@ fn read_delimiter(value: &Value<'_>) -> Result<u8> {
 }
 
 fn read_table(table: &Section<'_>, definition: &mut Definition) -> Result<()> {
-    let resolve = |names: Vec<String>| -> Vec<String> {
-        names
-            .iter()
-            .map(|name| table_name(definition, name))
-            .collect()
+    let is_absolute = matches!(definition.time, TimeAxis::Absolute(_));
+    let named = |name: String| match is_absolute && name == TIME {
+        true => name,
+        false => table_name(definition, &name),
     };
+    let resolve = |names: Vec<String>| names.into_iter().map(named).collect::<Vec<_>>();
     let sort_by = resolve(table.texts("sort_by")?);
     let dedup_by = resolve(table.texts("dedup_by")?);
     let dedup_ignore = resolve(table.texts("dedup_ignore")?);

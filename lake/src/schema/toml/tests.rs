@@ -581,3 +581,28 @@ fn what_equal_rows_may_differ_in() {
     "#]]
     .assert_eq(&out);
 }
+
+/// `time` of a key is the axis, whatever a column is called in its source.
+#[test]
+fn a_source_called_time_is_not_the_axis() {
+    let text = r#"
+stream = "s"
+[time]
+axis = "absolute"
+columns = ["clock"]
+code = "iso"
+[table]
+sort_by = ["time"]
+dedup_by = ["time"]
+[[column]]
+name = "clock"
+type = "text"
+[[column]]
+name = "time_2"
+source = "time"
+type = "f64"
+"#;
+    let definition = Definition::from_toml(text, "s.toml").expect("a definition");
+    let keys = (definition.sort_columns(), definition.dedup_columns());
+    expect![[r#"(["time"], ["time"])"#]].assert_eq(&format!("{keys:?}"));
+}
