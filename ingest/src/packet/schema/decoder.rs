@@ -74,7 +74,8 @@ pub fn decoder(
             first,
         });
     }
-    let mut notices = Vec::new();
+    let said = schemas.iter().map(|schema| &schema.options.notices);
+    let mut notices: Vec<String> = said.flatten().cloned().collect();
     let asked = match time {
         Some(text) => asked_axes(&parts, text, &mut notices)?,
         None => HashMap::new(),

@@ -935,6 +935,31 @@ fn no_parameter_is_called_as_a_column_of_the_lake() {
     "#]].assert_eq(&out);
 }
 
+#[test]
+fn a_clock_without_epoch_is_told() {
+    let clock = "axis = \"absolute\"\ncode = \"seconds\"\ncolumns = [\"MSEC\"]\n";
+    let said = format!("[time]\n{clock}epoch = \"1970-01-01T00:00:00Z\"");
+    let own = format!("{said}\n[stream.clocked.time]\n{clock}");
+    let days = "[time]\naxis = \"absolute\"\ncode = \"cds\"\ncolumns = [\"DAY\", \"MSEC\"]";
+    let cases = [
+        ("unsaid", format!("[time]\n{clock}")),
+        ("said", said),
+        ("of one stream", own),
+        ("days", days.to_owned()),
+    ];
+    let mut out = String::new();
+    for (name, tables) in cases {
+        let decoder = decoder(&[small("", &tables)], None, None).expect("a definition");
+        writeln!(out, "{name}: {:?}", decoder.notices()).expect("a line");
+    }
+    expect![[r#"
+        unsaid: ["m/d.toml:27: [time] says no epoch, so its clock counts from 1970-01-01T00:00:00Z; say epoch = \"...\" if it does not"]
+        said: []
+        of one stream: ["m/d.toml:32: [time] says no epoch, so its clock counts from 1970-01-01T00:00:00Z; say epoch = \"...\" if it does not"]
+        days: []
+    "#]].assert_eq(&out);
+}
+
 /// All packets of a file in one batch per stream.
 fn decoded(decoder: &mut SchemaDecoder, file: &str) -> Vec<arrow::array::RecordBatch> {
     let file = File::open(data(file).expect("test data")).expect("packets");
