@@ -2,23 +2,22 @@
 //!
 //!     decode_packets DEFINITION FILE [--keep-longer]
 //!
-//! DEFINITION is XTCE (`.xml`), ccsdspy's CSV (`.csv`) or TOML. The batches are
-//! counted and dropped. Prints one JSON object: bytes, packets, rows, values
-//! (cells of all columns), and seconds, of which `cut_s` went into reading the
-//! file and finding its packets, `decode_s` into columns. Reading the
+//! DEFINITION is XTCE, a ccsdspy CSV or a TOML, which may point to one of them.
+//! The batches are counted and dropped. Prints one JSON object: bytes, packets,
+//! rows, values (cells of all columns), and seconds, of which `cut_s` went into
+//! reading the file and finding its packets, `decode_s` into columns. Reading the
 //! definition is in neither.
 
 #![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 
 use std::fs::File;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use downlake_ingest::packet::decoder::{DecodedChunk, PacketDecoder};
 use downlake_ingest::packet::feed::{Chunk, Feed, PacketFile};
 use downlake_ingest::packet::locate::LongerPackets;
 use downlake_ingest::packet::model::PacketDefinition;
-use downlake_ingest::packet::{ccsdspy, document, xtce};
+use downlake_ingest::packet::schema::PacketSchema;
 use downlake_lake::{Error, Result};
 
 #[derive(Default)]
@@ -65,14 +64,14 @@ impl Figures {
     }
 }
 
+fn read(path: &str) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| Error::invalid(format!("{path}: {error}")))
+}
+
 fn definition(path: &str) -> Result<PacketDefinition> {
-    let bytes = std::fs::read(path).map_err(|error| Error::invalid(format!("{path}: {error}")))?;
-    let extension = Path::new(path).extension().and_then(|e| e.to_str());
-    match extension {
-        Some("xml") => xtce::read(&bytes, path, None),
-        Some("csv") => ccsdspy::read(&bytes, path, "packets", None),
-        _ => document::read(&String::from_utf8_lossy(&bytes), path),
-    }
+    let schema = PacketSchema::read(&read(path)?, path, read)?;
+    let schema = schema.ok_or_else(|| Error::invalid(format!("{path} defines no packets")))?;
+    Ok(schema.definition)
 }
 
 fn decode(mut decoder: PacketDecoder, file: File) -> Result<Figures> {

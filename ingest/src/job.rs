@@ -625,6 +625,7 @@ impl<'a> Job<'a> {
             constants: self.constant_names(),
             sort_by: folded(&request.sort_by)?,
             dedup_by: folded(&request.dedup_by)?,
+            dedup_ignore: Vec::new(),
             received_at: request
                 .received_at
                 .as_deref()

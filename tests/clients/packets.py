@@ -29,6 +29,8 @@ class Mission:
     # Rows of `_gaps` that say lost, and packets missing in them.
     lost: tuple = (0, 0)
     options: list = field(default_factory=list)
+    # What a TOML that points to the definition says beside it.
+    said: str = ""
 
 
 def ctim_tables():
@@ -80,6 +82,8 @@ MISSIONS = [
             f"packets/hs/apid{apid}/defs.csv",
             {f"hs{apid}_defs": f"packets/hs/apid{apid}/expected.parquet"},
             options=["--prefix", f"hs{apid}"],
+            # The files count offsets from the end of the primary header.
+            said=f'apid = {int(apid)}\noffsets = "data"\n',
         )
         for apid, end in (("035", "59"), ("251", "59"), ("895", "56"))
     ),
@@ -107,7 +111,7 @@ def check_packets(report, scratch, binary, data):
 def check_mission(mission, lake, binary, data):
     downlake = Downlake(binary, lake)
     files = [data / name for name in mission.files]
-    options = ["--schema", data / mission.schema, *mission.options]
+    options = ["--schema", definition(mission, lake, data), *mission.options]
     report = downlake.ingest(*options, *files)
     assert_adds_up(report)
     assert report["rows_quarantined"] == mission.quarantined, report
@@ -121,6 +125,15 @@ def check_mission(mission, lake, binary, data):
     found = (len(lost), sum(gap["missing"] for gap in lost))
     assert found == mission.lost, f"lost {found}, expected {mission.lost}"
     assert_ledger(lake, report)
+
+
+def definition(mission, lake, data):
+    path = data / mission.schema
+    if not mission.said:
+        return path
+    pointer = lake.with_suffix(".toml")
+    pointer.write_text(f'definition = "{path}"\n{mission.said}')
+    return pointer
 
 
 def check_frames(path, packets, md5, lake, binary):

@@ -115,6 +115,11 @@ impl Job<'_> {
                 "received_at",
             ),
         ];
+        if request.strict {
+            return Err(Error::invalid(
+                "--strict speaks of fields that a definition does not name, and packets have none: say longer = \"refuse\" in the definition to refuse packets that go on beyond their container",
+            ));
+        }
         match options.into_iter().find(|(_, given, _)| *given) {
             Some((option, _, key)) => Err(Error::invalid(format!(
                 "{option} speaks of one table, and packets go to several: say {key} in the definition, under [stream.<container>]"

@@ -8,9 +8,9 @@
 //! The primary header is not in such a file; its fields are added under the
 //! names that ccsdspy gives them. The file does not say its APID either.
 //!
-//! Offsets count from the packet's first byte, as ccsdspy reads them; where
-//! one lies within the primary header, which the file cannot describe, all
-//! count from its end. Elements `x[0]`, `x[1]`, ... that all carry the offset
+//! Offsets count from the packet's first byte, as ccsdspy reads them. One within
+//! the primary header is refused, for there are files that count from its end,
+//! until it is said what offsets count from ([`Origin`]). Elements `x[0]`, `x[1]`, ... that all carry the offset
 //! of the first follow each other. A reading that is not the writer's ends at
 //! another bit than its packets do, and they are refused for it.
 //!
@@ -33,6 +33,8 @@ use super::model::{
 const ROOT: &str = "CCSDSPacket";
 const APID: &str = "CCSDS_APID";
 const HEADER_BITS: u32 = 48;
+/// What offsets can count from.
+pub const ORIGINS: &[(&str, Origin)] = &[("packet", Origin::Packet), ("data", Origin::Data)];
 const HEADER: &[(&str, u8)] = &[
     ("CCSDS_VERSION_NUMBER", 3),
     ("CCSDS_PACKET_TYPE", 1),
@@ -49,6 +51,34 @@ const COLUMNS: &[&str] = &[
     "bit_offset",
     "calibration",
 ];
+
+/// What a file does not say of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Said {
+    /// The APID that it is for.
+    pub apid: Option<u16>,
+    /// What its offsets count from.
+    pub offsets: Option<Origin>,
+}
+
+/// What offsets count from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The packet's first byte, as ccsdspy reads them.
+    Packet,
+    /// The end of the primary header.
+    Data,
+}
+
+impl Origin {
+    /// The bit of a packet at which offsets are 0.
+    fn bit(self) -> u32 {
+        match self {
+            Origin::Packet => 0,
+            Origin::Data => HEADER_BITS,
+        }
+    }
+}
 
 /// Whether the first line is a header of such a file.
 pub fn has_header(bytes: &[u8]) -> bool {
@@ -71,20 +101,21 @@ fn trimmed(field: &[u8]) -> &[u8] {
     inner.unwrap_or(field)
 }
 
-/// Reads a definition; `name` names its container. Without `apid` it is for
-/// the one APID that the first packet has.
+/// Reads a definition; `name` names its container. Without an APID it is for
+/// one APID that remains to be said
+/// ([`PacketDecoder::bind`](super::decoder::PacketDecoder::bind)).
 ///
 /// # Errors
 /// Invalid, with file and line.
-pub fn read(bytes: &[u8], file: &str, name: &str, apid: Option<u16>) -> Result<PacketDefinition> {
-    survey(bytes, file, name, apid)?.accept()
+pub fn read(bytes: &[u8], file: &str, name: &str, said: Said) -> Result<PacketDefinition> {
+    survey(bytes, file, name, said)?.accept()
 }
 
 /// Reads as much of a definition as can be read.
 ///
 /// # Errors
 /// Invalid, with file and line: the file has another form.
-pub fn survey(bytes: &[u8], file: &str, name: &str, apid: Option<u16>) -> Result<Surveyed> {
+pub fn survey(bytes: &[u8], file: &str, name: &str, said: Said) -> Result<Surveyed> {
     let rows = rows(bytes, file)?;
     let first = rows.first().map(|row| row.place.clone());
     let Some(place) = first else {
@@ -93,7 +124,7 @@ pub fn survey(bytes: &[u8], file: &str, name: &str, apid: Option<u16>) -> Result
             COLUMNS.join(", ")
         )));
     };
-    let entries = entries(&rows)?;
+    let entries = entries(&rows, said.offsets)?;
     let mut parameters: Vec<Parameter> = HEADER
         .iter()
         .map(|(name, bits)| header_parameter(name, *bits, &place))
@@ -121,7 +152,7 @@ pub fn survey(bytes: &[u8], file: &str, name: &str, apid: Option<u16>) -> Result
         name: name.to_owned(),
         description: None,
         base: Some(ROOT.to_owned()),
-        when: apid.map(is_apid),
+        when: said.apid.map(is_apid),
         is_abstract: false,
         entries,
         place,
@@ -130,7 +161,7 @@ pub fn survey(bytes: &[u8], file: &str, name: &str, apid: Option<u16>) -> Result
         name: name.to_owned(),
         description: None,
         root: ROOT.to_owned(),
-        one_apid: apid.is_none(),
+        one_apid: said.apid.is_none(),
         parameters,
         containers: vec![root, fields],
         notices: Vec::new(),
@@ -186,12 +217,7 @@ struct Row {
     place: Place,
 }
 
-fn entries(rows: &[Row]) -> Result<Vec<Entry>> {
-    let least = rows.iter().filter_map(|row| row.offset).min();
-    let base = match least {
-        Some(least) if least < HEADER_BITS => HEADER_BITS,
-        _ => 0,
-    };
+fn entries(rows: &[Row], origin: Option<Origin>) -> Result<Vec<Entry>> {
     let mut entries = Vec::new();
     for (at, row) in rows.iter().enumerate() {
         if row.offset.is_some() != rows[0].offset.is_some() {
@@ -203,11 +229,7 @@ fn entries(rows: &[Row]) -> Result<Vec<Entry>> {
         let before = at.checked_sub(1).map(|before| &rows[before]);
         let location = match row.offset {
             Some(offset) if !before.is_some_and(|before| row.follows(before)) => {
-                let bit = offset.checked_add(base).ok_or_else(|| {
-                    row.place
-                        .refuse(format!("bit_offset {offset} is beyond every packet"))
-                })?;
-                Location::FromStart(bit)
+                Location::FromStart(row.bit(offset, origin)?)
             }
             _ => Location::AfterPrevious(0),
         };
@@ -229,6 +251,18 @@ impl Row {
         };
         let same = array == other && self.offset == before.offset;
         same && self.data_type == before.data_type && last.checked_add(1) == Some(index)
+    }
+
+    /// The bit of the packet at an offset.
+    fn bit(&self, offset: u32, origin: Option<Origin>) -> Result<u32> {
+        if origin.is_none() && offset < HEADER_BITS {
+            return Err(self.refuse(format!(
+                "has bit_offset {offset}, in the primary header: if offsets count from its end, say offsets = \"data\" in a TOML with definition = {:?}; if from the packet's first byte, offsets = \"packet\"",
+                self.place.file
+            )));
+        }
+        let bit = offset.checked_add(origin.map_or(0, Origin::bit));
+        bit.ok_or_else(|| self.refuse(format!("has bit_offset {offset}, beyond every packet")))
     }
 
     fn parameter(&self) -> Result<Parameter> {

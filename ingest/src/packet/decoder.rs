@@ -37,7 +37,9 @@ pub struct PacketDecoder {
     streams: Vec<Stream>,
     /// One for each stream.
     layouts: Vec<Layout>,
+    /// Whether the definition describes packets of one APID without saying it.
     one_apid: bool,
+    /// That APID, once it is said.
     bound_apid: Option<u16>,
     longer: LongerPackets,
 }
@@ -117,6 +119,12 @@ impl PacketDecoder {
         self
     }
 
+    /// Says which APID packets have where the definition does not; until then
+    /// it describes none.
+    pub fn bind(&mut self, apid: u16) {
+        self.bound_apid = Some(apid);
+    }
+
     /// The streams that packets can go to.
     pub fn streams(&self) -> &[Stream] {
         &self.streams
@@ -181,17 +189,18 @@ impl PacketDecoder {
                 ),
             ));
         }
-        if self.one_apid && *self.bound_apid.get_or_insert(header.apid) != header.apid {
-            return Err(Refusal::new(
-                reason::NO_DEFINITION,
-                format!(
-                    "APID {}: the definition describes one APID, and the first packet has {}",
-                    header.apid,
-                    self.bound_apid.unwrap_or_default()
-                ),
-            ));
+        if self.one_apid && self.bound_apid != Some(header.apid) {
+            return Err(self.other_apid(header.apid));
         }
         self.tree.find(packet, header.apid).map(Some)
+    }
+
+    fn other_apid(&self, apid: u16) -> Refusal {
+        let why = match self.bound_apid {
+            Some(bound) => format!("APID {apid}: the definition is for APID {bound}"),
+            None => format!("APID {apid}: the definition does not say which APID it is for"),
+        };
+        Refusal::new(reason::NO_DEFINITION, why)
     }
 
     /// Decodes packets of one stream.

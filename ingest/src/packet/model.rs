@@ -48,7 +48,7 @@ pub struct PacketDefinition {
     /// The container that every packet begins with.
     pub root: String,
     /// Whether the definition describes packets of one APID that it does not
-    /// name: the first packet says it, and other APIDs are refused.
+    /// name: who gives the definition has to say which.
     pub one_apid: bool,
     /// The parameters, in the order of the source.
     pub parameters: Vec<Parameter>,

@@ -49,7 +49,7 @@ pub use survey::{Survey, SurveyedColumn, SurveyedStream};
 /// The key of a TOML that points to a definition.
 const DEFINITION: &str = "definition";
 /// Keys beside the options where a TOML points to a definition.
-const POINTER_KEYS: &[&str] = &[DEFINITION, "apid", "root"];
+const POINTER_KEYS: &[&str] = &[DEFINITION, "apid", "offsets", "root"];
 /// The greatest APID; the one after it is that of idle packets.
 const MAX_APID: u16 = 0x7FE;
 
@@ -205,7 +205,7 @@ impl Given {
 /// What a TOML says to the reader of the definition that it points to.
 #[derive(Default)]
 struct Pointer {
-    apid: Option<u16>,
+    ccsdspy: ccsdspy::Said,
     root: Option<String>,
 }
 
@@ -216,16 +216,23 @@ impl Pointer {
             apid.filter(|apid| *apid <= MAX_APID)
                 .ok_or_else(|| value.error(format!("apid must be 0 to {MAX_APID}")))
         });
+        let offsets = top.get("offsets").map(|value| value.word(ccsdspy::ORIGINS));
         Ok(Pointer {
-            apid: apid.transpose()?,
+            ccsdspy: ccsdspy::Said {
+                apid: apid.transpose()?,
+                offsets: offsets.transpose()?,
+            },
             root: top.text("root")?,
         })
     }
 
     /// Keys that say nothing of a definition of that form.
     fn check(&self, form: Form) -> Result<(), String> {
-        if self.apid.is_some() && form != Form::Ccsdspy {
+        if form != Form::Ccsdspy && self.ccsdspy.apid.is_some() {
             return Err("apid is for ccsdspy definitions, which do not say theirs".to_owned());
+        }
+        if form != Form::Ccsdspy && self.ccsdspy.offsets.is_some() {
+            return Err("offsets is for ccsdspy definitions; others say it themselves".to_owned());
         }
         if self.root.is_some() && form != Form::Xtce {
             return Err("root is for XTCE documents; this definition says its own".to_owned());
@@ -276,7 +283,7 @@ fn form_without_options(bytes: &[u8], file: &str) -> Option<Form> {
 fn survey_of(form: Form, bytes: &[u8], file: &str, pointer: &Pointer) -> Result<Surveyed> {
     match form {
         Form::Xtce => xtce::survey(bytes, file, pointer.root.as_deref()),
-        Form::Ccsdspy => ccsdspy::survey(bytes, file, stem(file), pointer.apid),
+        Form::Ccsdspy => ccsdspy::survey(bytes, file, stem(file), pointer.ccsdspy),
         Form::Toml => {
             let text = std::str::from_utf8(bytes)
                 .map_err(|_| Error::invalid(format!("{file}: the text is not UTF-8")))?;

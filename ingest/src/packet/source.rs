@@ -16,6 +16,7 @@ use arrow::array::{
 use arrow::datatypes::{Schema, SchemaRef};
 use bytes::Bytes;
 use downlake_lake::Result;
+use downlake_lake::schema::settings::StreamSettings;
 use downlake_lake::schema::{Column, ColumnType, Definition, InputLayout};
 
 use super::decoder::StreamRows;
@@ -24,7 +25,7 @@ use super::header::{IDLE_APID, PrimaryHeader};
 use super::losses::Losses;
 use super::schema::{self, Counts, PacketSchema, SchemaDecoder, Segments};
 use super::segments::{Joiner, SegmentRule};
-use super::stream::Stream;
+use super::stream::{RowSize, Stream};
 use crate::decode::batch::unreadable;
 use crate::decode::packets::{framing, open_feed, open_frames};
 use crate::decode::{Decoded, Decoder, Framing, Missing, RawRecord, Records, Reject, reason};
@@ -97,14 +98,18 @@ impl PacketPlan {
     /// Compiles definitions.
     ///
     /// # Errors
-    /// Those of [`schema::decoder`].
+    /// Those of [`schema::decoder`]; Invalid, if nothing says which APID a
+    /// definition is for.
     pub fn new(schemas: &[PacketSchema], asked: Asked<'_>) -> Result<PacketPlan> {
-        let decoder = schema::decoder(schemas, asked.prefix, asked.time)?;
+        let decoder =
+            schema::decoder(schemas, asked.prefix, asked.time)?.with_apids(asked.apids)?;
         let is_framed = decoder.link().is_some() || asked.is_framed;
-        let streams = decoder.streams().map(|stream| {
+        let streams = decoder.streams().enumerate().map(|(number, stream)| {
             let mut definition = stream.definition.clone();
             if is_framed {
-                add_channel_columns(&mut definition);
+                let options = decoder.options(number);
+                let said = options.and_then(|options| options.of(&stream.container));
+                add_channels(&mut definition, said.map(|said| &said.settings));
             }
             definition
         });
@@ -146,7 +151,8 @@ impl PacketPlan {
         input: PacketInput,
         definitions: impl Iterator<Item = &'a Definition>,
     ) -> Result<Box<dyn Decoder>> {
-        let decoder = schema::decoder(&self.schemas, self.prefix.as_deref(), self.time.as_deref())?;
+        let decoder = schema::decoder(&self.schemas, self.prefix.as_deref(), self.time.as_deref())?
+            .with_apids(&self.apids)?;
         // What is missing beside them was told by the earlier landing.
         let is_spooled = matches!(input.found, FoundPackets::Spooled(_));
         let (feed, notices) = self.feed(input.found, &decoder, &input.source)?;
@@ -155,12 +161,13 @@ impl PacketPlan {
             .zip(definitions)
             .map(|(stream, definition)| Layout::new(stream, definition));
         let layouts: Vec<Layout> = layouts.collect();
-        let row_bytes = decoder.streams().map(|stream| stream.row_bytes).max();
+        let row_sizes = decoder.streams().map(|stream| stream.row_size);
         let mut first = nothing();
         first.notices = notices;
         Ok(Box::new(PacketSource {
             chunk: Chunk::with_target(input.batch_bytes),
-            rows_at_once: (input.batch_bytes / row_bytes.unwrap_or(1).max(1)).max(1),
+            batch_bytes: input.batch_bytes,
+            row_size: row_sizes.reduce(RowSize::max).unwrap_or_default(),
             parts: VecDeque::new(),
             apids: self.apids.clone(),
             losses: Some(match is_spooled {
@@ -228,12 +235,24 @@ fn hash_of(schemas: &[PacketSchema], time: Option<&str>) -> String {
     hasher.finalize().to_hex().to_string()
 }
 
-fn add_channel_columns(definition: &mut Definition) {
+/// The columns of frames. What spacecraft a packet is of is part of its key,
+/// unless another is said; by which way it came is no part of what it is.
+fn add_channels(definition: &mut Definition, said: Option<&StreamSettings>) {
+    let is_implied = said.is_none_or(|said| said.dedup_by.is_none());
     for (name, kind, description) in CHANNEL_COLUMNS {
-        if definition.column(name).is_none() {
-            let mut column = Column::new(name, name, kind);
-            column.description = Some(description.to_owned());
-            definition.columns.push(column);
+        if definition.column(name).is_some() {
+            continue;
+        }
+        let mut column = Column::new(name, name, kind);
+        column.description = Some(description.to_owned());
+        definition.columns.push(column);
+        if definition.dedup_by.is_empty() {
+            continue;
+        }
+        match name {
+            "scid" if is_implied => definition.dedup_by.push(name.to_owned()),
+            "scid" => {}
+            _ => definition.dedup_ignore.push(name.to_owned()),
         }
     }
 }
@@ -322,8 +341,9 @@ struct PacketSource {
     routes: Routes,
     told: Arc<Mutex<BTreeSet<usize>>>,
     chunk: Chunk,
-    /// How many packets are decoded at once, for rows may be much larger.
-    rows_at_once: usize,
+    batch_bytes: usize,
+    /// What a row takes, which may be much more than its packet.
+    row_size: RowSize,
     /// Packets of the chunk that wait.
     parts: VecDeque<Chunk>,
     /// For each stream: packets that go on beyond their container, and bytes.
@@ -398,11 +418,14 @@ impl PacketSource {
     /// The packets of the chunk, as many together as may be decoded at once.
     fn split(&mut self) -> VecDeque<Chunk> {
         let target = self.chunk.target();
-        if self.chunk.packets.len() <= self.rows_at_once {
+        let longest = self.chunk.packets.iter().map(|entry| entry.length).max();
+        let row_bytes = self.row_size.with_packets_of(longest.unwrap_or_default());
+        let rows_at_once = (self.batch_bytes / row_bytes.max(1)).max(1);
+        if self.chunk.packets.len() <= rows_at_once {
             let whole = std::mem::replace(&mut self.chunk, Chunk::with_target(target));
             return VecDeque::from([whole]);
         }
-        let parts = self.chunk.packets.chunks(self.rows_at_once);
+        let parts = self.chunk.packets.chunks(rows_at_once);
         let mut parts: VecDeque<Chunk> = parts.map(|some| self.chunk.part(some)).collect();
         if let Some(first) = parts.front_mut() {
             first.take_refused(&mut self.chunk);

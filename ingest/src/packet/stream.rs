@@ -24,21 +24,86 @@ use downlake_lake::schema::names::{
 use downlake_lake::schema::{Column, ColumnType, Definition, Evolution, Origin, TimeAxis};
 use downlake_lake::{Error, Result};
 
+use super::header::MAX_PACKET_BYTES;
 use super::model::{Encoding, Label, Meaning, Place, Scalar, Sign};
-use super::plan::{Field as PlanField, Plan, Spot};
+use super::plan::{Field as PlanField, Plan, Spot, Step};
 use super::schema::table_name;
 
 /// Columns of the primary header, in the order of the table.
 pub const HEADER_COLUMNS: [&str; 3] = ["apid", "seq_flags", "seq_count"];
 
-fn row_bytes(plan: &Plan, fillings: &[Filling]) -> usize {
-    let values = fillings.iter().map(|filling| match filling {
-        Filling::Raw(at) | Filling::Engineering(at) => plan.fields[*at]
-            .repeat
-            .map_or(1, |repeat| repeat.count as usize),
-        _ => 1,
-    });
-    values.sum::<usize>() * size_of::<f64>()
+/// Most bytes that the values of one row may take: many times the longest
+/// packet, and few enough for the least memory.
+const MAX_ROW_BYTES: usize = 16 << 20;
+
+/// About how many bytes the values of a row take, beside what stands in the
+/// packet as text or bytes and is there once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RowSize {
+    /// As many in every row.
+    pub bytes: usize,
+    /// How often values without a fixed size can repeat what is in the packet.
+    pub packets: usize,
+}
+
+impl RowSize {
+    fn of(plan: &Plan, fillings: &[Filling]) -> RowSize {
+        let values = fillings.iter().map(|filling| match filling {
+            Filling::Raw(at) | Filling::Engineering(at) => plan.fields[*at]
+                .repeat
+                .map_or(1, |repeat| repeat.count as usize),
+            _ => 1,
+        });
+        // Where nothing goes back in the packet, nothing is read twice.
+        let goes_back = |step: &&Step| matches!(step, Step::Seek(_) | Step::Skip(..0));
+        let passes = plan.steps.iter().filter(goes_back).count().max(1);
+        let (mut placed, mut moving, mut dynamic) = (0, 0, 0);
+        for field in plan.fields.iter().filter(|field| is_copied(field)) {
+            match (field.scalar.encoding.fixed_bits(), field.spot) {
+                (Some(bits), Spot::At(_)) => placed += bits as usize / 8,
+                (Some(bits), Spot::Slot(_)) => moving += bits as usize / 8,
+                (None, _) => dynamic += 1,
+            }
+        }
+        let overlap = placed.saturating_sub(plan.fixed_end as usize / 8);
+        RowSize {
+            bytes: values.sum::<usize>() * size_of::<f64>()
+                + overlap
+                + if passes > 1 { moving } else { 0 },
+            packets: passes.min(dynamic).saturating_sub(1),
+        }
+    }
+
+    /// With packets of so many bytes.
+    pub fn with_packets_of(self, bytes: usize) -> usize {
+        self.bytes + self.packets * bytes
+    }
+
+    /// What the rows of either take at most.
+    #[must_use]
+    pub fn max(self, other: RowSize) -> RowSize {
+        RowSize {
+            bytes: self.bytes.max(other.bytes),
+            packets: self.packets.max(other.packets),
+        }
+    }
+
+    fn check(self) -> Result<()> {
+        match self.with_packets_of(MAX_PACKET_BYTES) {
+            ..=MAX_ROW_BYTES => Ok(()),
+            bytes => Err(Error::invalid(format!(
+                "a row can take {bytes} bytes, for values overlap or are many: {MAX_ROW_BYTES} at most"
+            ))),
+        }
+    }
+}
+
+/// Text and bytes, which take as much in a row as in a packet.
+fn is_copied(field: &PlanField) -> bool {
+    matches!(
+        field.scalar.encoding,
+        Encoding::Text { .. } | Encoding::Binary { .. }
+    )
 }
 
 /// One line for each parameter that stands in a container again.
@@ -96,9 +161,8 @@ pub struct Stream {
     pub notices: Vec<String>,
     /// What looks like a clock, and could be the axis; none where there is one.
     pub clocks: Vec<ClockHint>,
-    /// About how many bytes the values of a row take, texts and bytes aside,
-    /// which take no more than in the packet.
-    pub row_bytes: usize,
+    /// About how many bytes a row takes.
+    pub row_size: RowSize,
 }
 
 /// Columns that look like a clock. Whether they are is for a person to say.
@@ -147,6 +211,7 @@ impl Stream {
             let place = &plan.place;
             error.context(format!("{place}: container {:?}", plan.container))
         };
+        check_names(plan).map_err(in_container)?;
         let (columns, fillings) = columns_of(plan).map_err(in_container)?;
         let mut definition =
             Definition::new(table_name(&plan.container, prefix), Origin::Given, columns);
@@ -159,12 +224,14 @@ impl Stream {
             run_key: Some(INGEST_ID.to_owned()),
         };
         definition.check().map_err(in_container)?;
+        let row_size = RowSize::of(plan, &fillings);
+        row_size.check().map_err(in_container)?;
         Ok(Stream {
             notices: repeated(plan),
             clocks: clocks(&definition.columns),
             container: plan.container.clone(),
             place: plan.place.clone(),
-            row_bytes: row_bytes(plan, &fillings),
+            row_size,
             definition,
             fillings,
         })
@@ -225,6 +292,28 @@ fn whole_kind(bits: u8, unsigned: bool) -> ColumnType {
         (..=16, false) => ColumnType::I16,
         (..=32, false) => ColumnType::I32,
         _ => ColumnType::I64,
+    }
+}
+
+/// Columns of a table that no parameter can be called by.
+const OWN_COLUMNS: [&str; 6] = [
+    names::RECEIVED_AT,
+    names::INGESTED_AT,
+    names::KEY_CONFLICT,
+    INGEST_ID,
+    PACKET_INDEX,
+    BYTE_OFFSET,
+];
+
+/// Definitions name columns by their names in the source too, so that none may
+/// be one of the lake's.
+fn check_names(plan: &Plan) -> Result<()> {
+    let mut names = plan.fields.iter().map(|field| &*field.name);
+    match names.find(|name| OWN_COLUMNS.contains(&name.trim())) {
+        None => Ok(()),
+        Some(name) => Err(Error::invalid(format!(
+            "parameter {name:?} has the name of a column that the lake adds: give it another name"
+        ))),
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use downlake_ingest::job::{IngestRequest, ingest};
+use downlake_ingest::packet::schema::PacketSchema;
 use downlake_ingest::progress::{Progress, Silent};
 use downlake_ingest::report::{IngestReport, UnitState};
 use downlake_ingest::stop::Stop;
@@ -247,4 +248,33 @@ async fn columns_of_later_files_are_found() {
     }
     let definitions = fs::read_dir(lake.join("t/_downlake")).expect("a table");
     assert_eq!(definitions.count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn packets_have_no_fields_to_be_strict_about() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("pass.ccsds");
+    fs::write(&path, [0x08, 5, 0xC0, 0, 0, 0, 1]).expect("a file");
+    let csv = "name,data_type,bit_length\nA,uint,8\n";
+    let read = PacketSchema::read(csv.as_bytes(), "d.csv", |_| Ok(Vec::new()));
+    let strict = IngestRequest {
+        packets: vec![read.expect("a definition").expect("of packets")],
+        apids: vec![5],
+        strict: true,
+        ..request(&path)
+    };
+    let storage = Storage::open(
+        &folder.path().join("lake").display().to_string(),
+        &StorageOptions::default(),
+    );
+    let options = LakeOptions {
+        temp_dir: std::env::temp_dir(),
+        host: "test".to_owned(),
+    };
+    let lake = Lake::open_or_create(storage.expect("a store"), Seams::system(), options).await;
+    let lake = Arc::new(lake.expect("a lake"));
+    let refused = ingest(&lake, &strict, Arc::new(Silent), &Stop::default()).await;
+    let refused = refused.expect_err("a refusal");
+    assert_eq!(refused.kind(), ErrorKind::Invalid);
+    expect![[r#"--strict speaks of fields that a definition does not name, and packets have none: say longer = "refuse" in the definition to refuse packets that go on beyond their container"#]].assert_eq(refused.message());
 }

@@ -10,7 +10,8 @@ mod synthetic;
 
 use std::collections::BTreeMap;
 
-use downlake_ingest::packet::{ccsdspy, document, xtce};
+use downlake_ingest::packet::ccsdspy::{self, Origin, Said};
+use downlake_ingest::packet::{document, xtce};
 use expect_test::{Expect, expect};
 
 use support::{Decoded, Value, column, compared, data, expected};
@@ -180,11 +181,21 @@ fn simulated_mission_by_its_csv() {
         let folder = format!("packets/hs/apid{apid:03}");
         let path = data(&format!("{folder}/defs.csv")).expect("test data");
         let bytes = std::fs::read(path).expect("a definition");
-        let definition = ccsdspy::read(&bytes, "defs.csv", "sim", None).expect("a good definition");
+        let definition =
+            ccsdspy::read(&bytes, "defs.csv", "sim", said(apid)).expect("a definition");
         let decoded = Decoded::of(&definition, &format!("{folder}/{file}"));
         let values = compared(&decoded, apid, &format!("{folder}/expected.parquet"));
         let summary = format!("{}{values}\n", decoded.summary());
         expected.assert_eq(&summary);
+    }
+}
+
+/// The files of the simulated mission count offsets from the end of the primary
+/// header.
+fn said(apid: u16) -> Said {
+    Said {
+        apid: Some(apid),
+        offsets: Some(Origin::Data),
     }
 }
 
@@ -195,7 +206,7 @@ fn calibrations_of_the_simulated_mission() {
         return;
     };
     let bytes = std::fs::read(path).expect("a definition");
-    let definition = ccsdspy::read(&bytes, "defs.csv", "sim", Some(895)).expect("a definition");
+    let definition = ccsdspy::read(&bytes, "defs.csv", "sim", said(895)).expect("a definition");
     let decoded = Decoded::of(
         &definition,
         "packets/hs/apid895/SSAT1_2015-180-00-00-00_2015-180-01-59-56_895_1_sim.tlm",

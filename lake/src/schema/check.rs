@@ -65,7 +65,8 @@ impl Definition {
         check_axis(self)?;
         check_received_at(self)?;
         check_keys(self, "sort_by", &self.sort_by)?;
-        check_keys(self, "dedup_by", &self.dedup_by)
+        check_keys(self, "dedup_by", &self.dedup_by)?;
+        check_ignored(self)
     }
 }
 
@@ -492,6 +493,37 @@ fn check_keys(definition: &Definition, key: &'static str, keys: &[String]) -> Ch
             ));
         }
         check_key(definition, Place::Table(key), name, &[])?;
+    }
+    Ok(())
+}
+
+/// What equal rows may differ in is a column of any type that is no part of
+/// their key.
+fn check_ignored(definition: &Definition) -> Checked {
+    let place = || Place::Table("dedup_ignore");
+    let ignored = &definition.dedup_ignore;
+    if definition.dedup_by.is_empty() && !ignored.is_empty() {
+        let why = "dedup_ignore needs dedup_by: nothing else tells duplicates";
+        return Err(Fault::new(place(), why));
+    }
+    for (at, name) in ignored.iter().enumerate() {
+        let refuse = |why: &str| {
+            Err(Fault::new(
+                place(),
+                format!("dedup_ignore names {name:?}{why}"),
+            ))
+        };
+        if ignored[..at].contains(name) {
+            return refuse(" twice");
+        }
+        let stored = definition.stored_name(name);
+        let mut key = definition.dedup_by.iter();
+        if key.any(|key| definition.stored_name(key) == stored) {
+            return refuse(", which is part of dedup_by");
+        }
+        if !definition.constants.contains(name) {
+            find(&definition.columns, place(), name)?;
+        }
     }
     Ok(())
 }

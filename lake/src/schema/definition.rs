@@ -23,6 +23,8 @@ pub struct Definition {
     pub sort_by: Vec<String>,
     /// The key of duplicate rows; empty where duplicates are kept.
     pub dedup_by: Vec<String>,
+    /// Columns in which equal rows may differ: how a row came, not what it is.
+    pub dedup_ignore: Vec<String>,
     /// The source column that says when the ground received a row.
     pub received_at: Option<String>,
     /// What happens to fields that the definition does not name.
@@ -44,6 +46,7 @@ impl Definition {
             constants: Vec::new(),
             sort_by: Vec::new(),
             dedup_by: Vec::new(),
+            dedup_ignore: Vec::new(),
             received_at: None,
             evolution: Evolution::Add,
             columns,

@@ -89,6 +89,7 @@ impl Definition {
             .chain(renamed)
             .chain(&mut self.sort_by)
             .chain(&mut self.dedup_by)
+            .chain(&mut self.dedup_ignore)
             .chain(&mut self.received_at)
             .filter(|name| *name == from)
             .for_each(|name| to.clone_into(name));

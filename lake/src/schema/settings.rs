@@ -26,6 +26,8 @@ pub struct StreamSettings {
     pub sort_by: Option<Vec<String>>,
     /// The key of duplicate rows; empty where duplicates are kept.
     pub dedup_by: Option<Vec<String>>,
+    /// Columns in which equal rows may differ.
+    pub dedup_ignore: Option<Vec<String>>,
     /// The column that says when the ground received a row.
     pub received_at: Option<String>,
     /// Units of columns.
@@ -74,6 +76,9 @@ impl StreamSettings {
         if let Some(keys) = &self.dedup_by {
             definition.dedup_by = definition.keys_named(keys);
         }
+        if let Some(keys) = &self.dedup_ignore {
+            definition.dedup_ignore = definition.keys_named(keys);
+        }
         definition.check()?;
         Ok(notices)
     }
@@ -100,8 +105,8 @@ impl TimeAxis {
     pub fn over(&self, columns: &[Column]) -> Result<TimeAxis> {
         let mut missing = None;
         let axis = self.clone().with_names(|name| match find(columns, &name) {
+            _ if name == names::INGEST_ID => name,
             Some(at) => columns[at].name.clone(),
-            None if name == names::INGEST_ID => name,
             None => {
                 missing.get_or_insert_with(|| name.clone());
                 name

@@ -117,6 +117,18 @@ impl Definition {
         key
     }
 
+    /// The columns of the table in which equal rows may differ.
+    pub fn dedup_ignored_columns(&self) -> Vec<String> {
+        let mut ignored = Vec::new();
+        for name in &self.dedup_ignore {
+            push_distinct(&mut ignored, self.stored_name(name));
+            for field in self.column(name).iter().flat_map(|c| self.kept_fields(c)) {
+                push_distinct(&mut ignored, field.name());
+            }
+        }
+        ignored
+    }
+
     /// The columns whose bounds files carry: the axis, the sort keys, the
     /// receipt and the source unit, then the first others, up to
     /// [`MAX_STATS_COLUMNS`]. Partition columns need none; lists and bytes

@@ -6,7 +6,7 @@
 //! definition asks for is proven before a packet of it becomes a row. Refuses
 //! a time axis that no stream has the columns of.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use arrow::array::BooleanArray;
 use arrow::compute::filter_record_batch;
@@ -43,6 +43,8 @@ pub struct SchemaDecoder {
 struct Part {
     decoder: PacketDecoder,
     options: PacketOptions,
+    /// What to say where it is not said which APID the definition is for.
+    unsaid: Option<String>,
     /// The number of its first stream among all.
     first: usize,
 }
@@ -68,10 +70,12 @@ pub fn decoder(
         parts.push(Part {
             decoder: decoder.with_longer_packets(schema.options.longer),
             options: schema.options.clone(),
+            unsaid: unsaid_apid(&schema.definition),
             first,
         });
     }
-    let mut notices = Vec::new();
+    let said = schemas.iter().map(|schema| &schema.options.notices);
+    let mut notices: Vec<String> = said.flatten().cloned().collect();
     let asked = match time {
         Some(text) => asked_axes(&parts, text, &mut notices)?,
         None => HashMap::new(),
@@ -104,6 +108,23 @@ impl SchemaDecoder {
     pub fn options(&self, stream: usize) -> Option<&PacketOptions> {
         let part = self.parts.iter().find(|part| stream < part.end());
         part.map(|part| &part.options)
+    }
+
+    /// Takes the one APID that is asked for where the definition is for one and
+    /// does not say which.
+    ///
+    /// # Errors
+    /// Invalid, if none or several are asked for.
+    pub(crate) fn with_apids(mut self, asked: &[u16]) -> Result<SchemaDecoder> {
+        let asked: BTreeSet<u16> = asked.iter().copied().collect();
+        for part in self.parts.iter_mut().filter(|part| part.unsaid.is_some()) {
+            match (asked.len(), asked.first(), part.unsaid.take()) {
+                (1, Some(apid), _) => part.decoder.bind(*apid),
+                (.., Some(advice)) => return Err(Error::invalid(advice)),
+                (.., None) => {}
+            }
+        }
+        Ok(self)
     }
 
     /// The link that the packets come over, if a definition says it.
@@ -306,6 +327,25 @@ fn check_together(schemas: &[PacketSchema]) -> Result<()> {
         ))),
         _ => Ok(()),
     }
+}
+
+/// Where a definition does not say its APID: who must, and how.
+pub(super) fn unsaid_apid(definition: &PacketDefinition) -> Option<String> {
+    let container = definition.containers.last()?;
+    let file = &container.place.file;
+    let how = match file.to_ascii_lowercase().ends_with(".toml") {
+        true => format!(
+            "give container {:?} a condition on it in place of one_apid",
+            container.name
+        ),
+        false => format!("give a TOML with definition = {file:?} and apid = N"),
+    };
+    definition.one_apid.then(|| {
+        format!(
+            "packet definition {:?} does not say which APID it is for: {how}, or choose one with --apid N",
+            definition.name
+        )
+    })
 }
 
 /// The axis that the command line asks for, by the number of the stream.

@@ -1,10 +1,11 @@
 //! What is said about packets and their streams beside the bits.
 
 use downlake_lake::Result;
-use downlake_lake::schema::TimeAxis;
 use downlake_lake::schema::near::did_you_mean;
 use downlake_lake::schema::settings::StreamSettings;
+use downlake_lake::schema::time::format_rfc3339;
 use downlake_lake::schema::toml::{SETTINGS_KEYS, Section, Value};
+use downlake_lake::schema::{TimeAxis, TimeCode};
 
 use super::frames;
 use crate::frames::Link;
@@ -53,6 +54,8 @@ pub struct PacketOptions {
     pub time: Option<TimeAxis>,
     /// Where that is said.
     pub time_place: Place,
+    /// What a person should know of what is said.
+    pub notices: Vec<String>,
     /// What is said about the streams of single containers.
     pub streams: Vec<ContainerSettings>,
     /// The link that the packets come over, in frames.
@@ -114,6 +117,7 @@ impl Default for PacketOptions {
             counts: Counts::default(),
             time: None,
             time_place: Place::default(),
+            notices: Vec::new(),
             streams: Vec::new(),
             link: None,
         }
@@ -128,7 +132,14 @@ impl PacketOptions {
             .get("stream")
             .map(|value| container_settings(&value, file));
         let time = top.get("time");
+        let notices = [time.clone()]
+            .into_iter()
+            .flatten()
+            .chain(stream_times(top)?);
+        let notices = notices.map(|time| unsaid_epoch(&time, file));
+        let notices = notices.collect::<Result<Vec<_>>>()?;
         Ok(PacketOptions {
+            notices: notices.into_iter().flatten().collect(),
             longer: top.word("longer", LONGER, LongerPackets::Keep)?,
             error_control: top.word("error_control", ERROR_CONTROLS, ErrorControl::Unsaid)?,
             segments: segments(top)?,
@@ -143,7 +154,7 @@ impl PacketOptions {
     }
 
     /// What is said about the stream of a container.
-    pub(super) fn of(&self, container: &str) -> Option<&ContainerSettings> {
+    pub(in crate::packet) fn of(&self, container: &str) -> Option<&ContainerSettings> {
         self.streams.iter().find(|s| s.container == container)
     }
 
@@ -230,6 +241,41 @@ fn container_settings(value: &Value<'_>, file: &str) -> Result<Vec<ContainerSett
         })
     };
     value.entries()?.into_iter().map(read).collect()
+}
+
+/// The axes that are said of single streams.
+fn stream_times<'a>(top: &Section<'a>) -> Result<Vec<Value<'a>>> {
+    let streams = top.get("stream").map(|value| value.entries()).transpose()?;
+    let mut times = Vec::new();
+    for (_, stream) in streams.into_iter().flatten() {
+        let pairs = stream.entries()?.into_iter();
+        times.extend(
+            pairs
+                .filter(|(key, _)| *key == "time")
+                .map(|(_, value)| value),
+        );
+    }
+    Ok(times)
+}
+
+/// A clock of a spacecraft seldom counts from 1970, so that it is told where
+/// that is taken for its epoch.
+fn unsaid_epoch(time: &Value<'_>, file: &str) -> Result<Option<String>> {
+    let TimeAxis::Absolute(axis) = TimeAxis::read(time)? else {
+        return Ok(None);
+    };
+    let counts = matches!(
+        axis.code,
+        TimeCode::Seconds | TimeCode::Millis | TimeCode::Micros | TimeCode::Nanos
+    );
+    let is_said = time.entries()?.iter().any(|(key, _)| *key == "epoch");
+    Ok((counts && !is_said).then(|| {
+        format!(
+            "{}: [time] says no epoch, so its clock counts from {}; say epoch = \"...\" if it does not",
+            place(time, file),
+            format_rfc3339(axis.epoch_micros)
+        )
+    }))
 }
 
 fn place(value: &Value<'_>, file: &str) -> Place {

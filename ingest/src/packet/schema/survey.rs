@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use downlake_lake::schema::Definition;
 use downlake_lake::{Error, Result};
 
+use super::decoder::unsaid_apid;
 use super::{Form, Given, PacketSchema, decoder};
 use crate::packet::check::Index;
 use crate::packet::model::{Condition, Container, OPERATORS, PacketDefinition, Place};
@@ -143,6 +144,7 @@ impl Survey {
             });
         }
         self.notices.extend_from_slice(decoder.notices());
+        self.notices.extend(unsaid_apid(definition));
         self.text = Some(schema.text.clone());
         Ok(())
     }

@@ -7,10 +7,11 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
+use downlake_ingest::packet::ccsdspy::{self, Origin, Said};
 use downlake_ingest::packet::decoder::{DecodedChunk, PacketDecoder};
 use downlake_ingest::packet::feed::{Chunk, Feed, PacketFile};
 use downlake_ingest::packet::model::PacketDefinition;
-use downlake_ingest::packet::{ccsdspy, document, xtce};
+use downlake_ingest::packet::{document, xtce};
 use expect_test::expect;
 
 use super::support::{chunk_of, decoded_whole};
@@ -440,13 +441,17 @@ fn csv_that_is_not_implemented_is_refused_with_its_line() {
         ),
         (
             "mixed offsets",
-            format!("{head},bit_offset\na,uint,8,0\nb,uint,8,\n"),
+            format!("{head},bit_offset\na,uint,8,48\nb,uint,8,\n"),
+        ),
+        (
+            "offset in the header",
+            format!("{head},bit_offset\na,uint,8,48\nb,uint,8,40\n"),
         ),
         ("names collide", format!("{head}\nA b,uint,8\na_b,uint,8\n")),
     ];
     let mut out = String::new();
     for (name, text) in &cases {
-        let read = ccsdspy::read(text.as_bytes(), "d.csv", "sim", Some(7));
+        let read = ccsdspy::read(text.as_bytes(), "d.csv", "sim", Said::default());
         writeln!(out, "{name}: {}", compiled(read)).expect("a line");
     }
     expect![[r#"
@@ -466,6 +471,7 @@ fn csv_that_is_not_implemented_is_refused_with_its_line() {
         twice: d.csv:3: parameter "a" is defined a second time; the first is at d.csv:2
         calibration: d.csv:2: field "a" has calibration sqrt: expected a JSON object of coefficients by exponent, or of labels by value
         mixed offsets: d.csv:3: field "b": either every field has a bit_offset, or none
+        offset in the header: d.csv:3: field "b" has bit_offset 40, in the primary header: if offsets count from its end, say offsets = "data" in a TOML with definition = "d.csv"; if from the packet's first byte, offsets = "packet"
         names collide: d.csv:2: container "sim": source column "a_b" folds to "a_b", which is taken by "A b": give one of them another name
     "#]].assert_eq(&out);
 }
@@ -748,7 +754,12 @@ fn broken_definitions() {
                 decode_all(&definition, &stream);
             }
         }
-        if let Ok(definition) = ccsdspy::read(&broken(csv.as_bytes(), random), "d.csv", "s", None) {
+        let said = Said {
+            apid: Some(7),
+            offsets: Some(Origin::Data),
+        };
+        let bytes = broken(csv.as_bytes(), random);
+        if let Ok(definition) = ccsdspy::read(&bytes, "d.csv", "s", said) {
             decode_all(&definition, &stream);
         }
         let text = String::from_utf8_lossy(&broken(MIXED.as_bytes(), random)).into_owned();

@@ -7,15 +7,17 @@ use std::fs::File;
 use arrow::array::AsArray;
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Int32Type, Int64Type};
+use downlake_ingest::packet::decoder::PacketDecoder;
 use downlake_ingest::packet::feed::{Chunk, Feed, PacketFile};
 use downlake_ingest::packet::schema::{PacketSchema, SchemaDecoder, Survey, decoder};
+use downlake_ingest::packet::source::{Asked, PacketPlan};
 use downlake_lake::schema::time::{TimeReader, format_rfc3339};
 use downlake_lake::schema::{Definition, TimeAxis};
 use downlake_lake::{Error, Result};
 use expect_test::{Expect, expect};
 
 use super::broken::fuzz;
-use super::support::{chunk_of, data, forget_places};
+use super::support::{chunk_of, data, decoded_whole, forget_places};
 use super::synthetic::packet;
 use crate::fuzz::broken;
 
@@ -48,9 +50,14 @@ entries = [{ parameter = "VOLTS", at = 48 }]
 
 const CSV: &str = "name,data_type,bit_length\nDAY,uint,16\nMSEC,uint,32\n";
 
+/// ccsdspy reads the last byte of the packet's length as LEN_LOW.
+const OFFSETS: &str =
+    "name,data_type,bit_length,bit_offset\nLEN_LOW,uint,8,40\nB,uint,8,48\nC,uint,8,56\n";
+
 fn files(name: &str) -> Result<Vec<u8>> {
     match name {
         "m/packets.toml" => Ok(PACKETS.as_bytes().to_vec()),
+        "m/offsets.csv" => Ok(OFFSETS.as_bytes().to_vec()),
         "m/sim.csv" => Ok(CSV.as_bytes().to_vec()),
         "m/pointer.toml" => Ok(b"definition = \"packets.toml\"\n".to_vec()),
         "m/stream.toml" => Ok(b"stream = \"s\"\n".to_vec()),
@@ -128,6 +135,19 @@ fn a_pointer_that_leads_nowhere_is_refused() {
     let cases = [
         ("good", "definition = \"packets.toml\""),
         ("csv", "definition = \"sim.csv\"\napid = 35"),
+        (
+            "csv with offsets",
+            "definition = \"offsets.csv\"\noffsets = \"packet\"",
+        ),
+        ("csv with unsaid offsets", "definition = \"offsets.csv\""),
+        (
+            "unknown offsets",
+            "definition = \"offsets.csv\"\noffsets = \"header\"",
+        ),
+        (
+            "offsets of another form",
+            "definition = \"packets.toml\"\noffsets = \"data\"",
+        ),
         ("no file", "definition = \"none.xml\""),
         ("a pointer", "definition = \"pointer.toml\""),
         ("a stream", "definition = \"stream.toml\""),
@@ -194,19 +214,23 @@ fn a_pointer_that_leads_nowhere_is_refused() {
     expect![[r#"
         good: Some("small")
         csv: Some("sim")
+        csv with offsets: Some("offsets")
+        csv with unsaid offsets: m/offsets.csv:2: field "LEN_LOW" has bit_offset 40, in the primary header: if offsets count from its end, say offsets = "data" in a TOML with definition = "m/offsets.csv"; if from the packet's first byte, offsets = "packet"
+        unknown offsets: m/d.toml:2:11: offsets is "header": expected packet, data
+        offsets of another form: m/d.toml:1:14: offsets is for ccsdspy definitions; others say it themselves
         no file: no file m/none.xml
         a pointer: m/d.toml:1:14: definition "m/pointer.toml" is no XTCE document, no ccsdspy CSV and no TOML with packets of its own
         a stream: m/d.toml:1:14: definition "m/stream.toml" is no XTCE document, no ccsdspy CSV and no TOML with packets of its own
         options of its own: m/d.toml:1:14: definition "m/options.toml" says more than what packets hold: keep that in one of the two files
-        unknown key: m/d.toml:2:1: unknown key "coutns" in the packet definition, did you mean "counts": keys are definition, apid, root, longer, error_control, segments, segment_header_bytes, counts, time, stream, frames
-        both: m/d.toml:2:1: unknown key "packets" in the packet definition: keys are definition, apid, root, longer, error_control, segments, segment_header_bytes, counts, time, stream, frames
+        unknown key: m/d.toml:2:1: unknown key "coutns" in the packet definition, did you mean "counts": keys are definition, apid, offsets, root, longer, error_control, segments, segment_header_bytes, counts, time, stream, frames
+        both: m/d.toml:2:1: unknown key "packets" in the packet definition: keys are definition, apid, offsets, root, longer, error_control, segments, segment_header_bytes, counts, time, stream, frames
         apid of another form: m/d.toml:1:14: apid is for ccsdspy definitions, which do not say theirs
         root of another form: m/d.toml:1:14: root is for XTCE documents; this definition says its own
         idle apid: m/d.toml:2:8: apid must be 0 to 2046
         unknown word: m/d.toml:2:10: longer is "refus", did you mean "refuse": expected keep, refuse
         segment header alone: m/d.toml:2:24: segment_header_bytes belongs to segments = "join"
         unknown container: m/d.toml:2: [stream.clockd] names no container of the definition, did you mean "clocked"
-        unknown setting: m/d.toml:3:1: unknown key "tabel" in [stream.clocked], did you mean "table": keys are table, description, time, partition, sort_by, dedup_by, received_at, units, limits, valid
+        unknown setting: m/d.toml:3:1: unknown key "tabel" in [stream.clocked], did you mean "table": keys are table, description, time, partition, sort_by, dedup_by, dedup_ignore, received_at, units, limits, valid
         frames: m/d.toml:5:15: insert_zone is an integer: expected a number in its range
         frames that do not fit: m/d.toml:2:1: a frame length of 5 bytes does not fit: with 6 bytes of header and trailer it is 7 to 2052
         no such preset: m/d.toml:3:10: no frame preset is called "jps"; there are jpss, tm-1115, tm-1115-cadu
@@ -707,6 +731,235 @@ fn definitions_side_by_side_share_no_packet() {
     "#]].assert_eq(&out);
 }
 
+/// A definition that does not say its APID is for the one that is asked for,
+/// whatever packets come first.
+#[test]
+fn nothing_but_what_is_said_tells_the_apid_of_a_definition() {
+    let bare = schema("definition = \"sim.csv\"");
+    let imported = schema(&bare.text);
+    let named = schema("definition = \"sim.csv\"\napid = 30");
+    let cases: [(&str, &PacketSchema, &[u16]); 6] = [
+        ("bare", &bare, &[]),
+        ("imported", &imported, &[]),
+        ("two", &bare, &[5, 6]),
+        ("one", &bare, &[5]),
+        ("one twice", &bare, &[5, 5]),
+        ("in a TOML", &named, &[]),
+    ];
+    let mut out = String::new();
+    for (name, schema, apids) in cases {
+        let asked = Asked {
+            apids,
+            ..Asked::default()
+        };
+        let said = match PacketPlan::new(std::slice::from_ref(schema), asked) {
+            Ok(plan) => format!("{} tables", plan.streams().len()),
+            Err(error) => format!("{:?}: {}", error.kind(), error.message()),
+        };
+        writeln!(out, "{name}: {said}").expect("a line");
+    }
+    for apid in [None, Some(6)] {
+        let mut decoder = PacketDecoder::new(&bare.definition, None).expect("a definition");
+        if let Some(apid) = apid {
+            decoder.bind(apid);
+        }
+        let chunk = chunk_of(&[packet(5, 0, &[1; 6]), packet(6, 1, &[1; 6])]);
+        let decoded = decoded_whole(&mut decoder, &chunk);
+        let rows: Vec<_> = decoded.rows.iter().map(|rows| &rows.kept).collect();
+        let refused: Vec<_> = decoded
+            .unclaimed
+            .iter()
+            .map(|(_, why)| &why.detail)
+            .collect();
+        writeln!(out, "for {apid:?}: rows {rows:?}, refused {refused:?}").expect("a line");
+    }
+    let survey = Survey::read(CSV.as_bytes(), "sim.csv", files).expect("a survey");
+    let survey = survey.expect("a packet definition");
+    writeln!(out, "check: {:?} {:?}", survey.notices, survey.refusals).expect("a line");
+    expect![[r#"
+        bare: Invalid: packet definition "sim" does not say which APID it is for: give a TOML with definition = "m/sim.csv" and apid = N, or choose one with --apid N
+        imported: Invalid: packet definition "sim" does not say which APID it is for: give container "sim" a condition on it in place of one_apid, or choose one with --apid N
+        two: Invalid: packet definition "sim" does not say which APID it is for: give a TOML with definition = "m/sim.csv" and apid = N, or choose one with --apid N
+        one: 1 tables
+        one twice: 1 tables
+        in a TOML: 1 tables
+        for None: rows [], refused ["APID 5: the definition does not say which APID it is for", "APID 6: the definition does not say which APID it is for"]
+        for Some(6): rows [[1]], refused ["APID 5: the definition is for APID 6"]
+        check: ["packet definition \"sim\" does not say which APID it is for: give a TOML with definition = \"sim.csv\" and apid = N, or choose one with --apid N"] []
+    "#]].assert_eq(&out);
+}
+
+/// Offsets mean what is said, and where nothing need be said, what ccsdspy
+/// reads.
+#[test]
+fn offsets_count_from_where_it_is_said() {
+    let mut out = String::new();
+    for origin in ["packet", "data"] {
+        let given = schema(&format!(
+            "definition = \"offsets.csv\"\napid = 5\noffsets = \"{origin}\"\nlonger = \"keep\""
+        ));
+        let survey = Survey::read(given.text.as_bytes(), "d.toml", files).expect("a survey");
+        let survey = survey.expect("a packet definition");
+        let stream = &survey.streams[0];
+        let columns = stream.definition.columns.iter().zip(&stream.columns);
+        let fields = columns.filter(|(column, _)| ["len_low", "b"].contains(&&*column.name));
+        let bits: Vec<_> = fields.map(|(column, at)| (&column.name, at.bit)).collect();
+        writeln!(out, "{origin}: {bits:?} {:?}", survey.refusals).expect("a line");
+    }
+    expect![[r#"
+        packet: [("len_low", Some(40)), ("b", Some(48))] []
+        data: [("len_low", Some(88)), ("b", Some(96))] []
+    "#]]
+    .assert_eq(&out);
+}
+
+/// A packet is the same whichever way it came down, and another one where
+/// another spacecraft sent it.
+#[test]
+fn keys_of_packets_that_came_in_frames() {
+    let clock = "[time]\naxis = \"absolute\"\ncode = \"cds\"\ncolumns = [\"DAY\", \"MSEC\"]\n";
+    let own = format!("{clock}[stream.clocked]\ndedup_by = [\"DAY\"]\ndedup_ignore = [\"VOLTS\"]");
+    let cases = [
+        ("no clock", small("", "")),
+        ("clock", small("", clock)),
+        ("a key of its own", small("", &own)),
+        ("no key", small("", "[stream.clocked]\ndedup_by = []")),
+        ("random counts", small("counts = \"random\"", "")),
+    ];
+    let mut out = String::new();
+    for (name, schema) in cases {
+        for is_framed in [false, true] {
+            let asked = Asked {
+                is_framed,
+                ..Asked::default()
+            };
+            let plan = PacketPlan::new(std::slice::from_ref(&schema), asked).expect("a plan");
+            let definition = &plan.streams()[0];
+            definition.check().expect("a good definition");
+            let again = Definition::from_toml(&definition.to_toml(), "d.toml");
+            assert_eq!(again.expect("canonical text"), *definition);
+            writeln!(
+                out,
+                "{name}, frames {is_framed}: {:?} but {:?}",
+                definition.dedup_by, definition.dedup_ignore
+            )
+            .expect("a line");
+        }
+    }
+    expect![[r#"
+        no clock, frames false: ["apid", "seq_count"] but []
+        no clock, frames true: ["apid", "seq_count", "scid"] but ["vcid", "replay"]
+        clock, frames false: ["apid", "seq_count", "time"] but []
+        clock, frames true: ["apid", "seq_count", "time", "scid"] but ["vcid", "replay"]
+        a key of its own, frames false: ["day"] but ["volts"]
+        a key of its own, frames true: ["day"] but ["volts", "vcid", "replay"]
+        no key, frames false: [] but []
+        no key, frames true: [] but []
+        random counts, frames false: [] but []
+        random counts, frames true: [] but []
+    "#]]
+    .assert_eq(&out);
+}
+
+/// Values that overlap take more room in a row than in the packet.
+#[test]
+fn rows_are_as_large_as_their_values_together() {
+    let of = |count: usize, kind: &str, place: &str| {
+        let names = (0..count).map(|at| format!("B{at}"));
+        let mut text = String::from("packets = \"blobs\"\nroot = \"all\"\n");
+        for name in names.clone() {
+            writeln!(text, "[[parameter]]\nname = \"{name}\"\n{kind}").expect("a line");
+        }
+        text.push_str("[[container]]\nname = \"all\"\nentries = [{ parameter = \"B0\", at = 48 }");
+        for name in names.skip(1) {
+            write!(text, ", {{ parameter = \"{name}\"{place} }}").expect("an entry");
+        }
+        format!("{text}]\n")
+    };
+    let fixed = |bits: u32| format!("type = \"binary\"\nbits = {bits}");
+    let told = "type = \"text\"\nterminator = [0]";
+    let again = ", at = 48";
+    let cases = [
+        ("side by side", of(60, &fixed(8_000), "")),
+        ("overlapping", of(60, &fixed(8_000), again)),
+        ("told side by side", of(60, told, "")),
+        ("told overlapping", of(60, told, again)),
+        ("too large", of(300, &fixed(524_288), again)),
+        ("told too large", of(300, told, again)),
+    ];
+    let mut out = String::new();
+    for (name, text) in cases {
+        let decoder = decoder(&[schema(&text)], None, None);
+        let said = match decoder.map(|decoder| decoder.streams().next().map(|s| s.row_size)) {
+            Ok(size) => format!("{:?}", size.expect("a stream")),
+            Err(error) => error.message().to_owned(),
+        };
+        writeln!(out, "{name}: {said}").expect("a line");
+    }
+    expect![[r#"
+        side by side: RowSize { bytes: 520, packets: 0 }
+        overlapping: RowSize { bytes: 59514, packets: 0 }
+        told side by side: RowSize { bytes: 520, packets: 0 }
+        told overlapping: RowSize { bytes: 520, packets: 59 }
+        too large: m/d.toml:1203: container "all": a row can take 19597698 bytes, for values overlap or are many: 16777216 at most
+        told too large: m/d.toml:1203: container "all": a row can take 19599498 bytes, for values overlap or are many: 16777216 at most
+    "#]].assert_eq(&out);
+}
+
+#[test]
+fn no_parameter_is_called_as_a_column_of_the_lake() {
+    let mut out = String::new();
+    for name in [
+        "_ingest_id",
+        "_received_at",
+        "_packet_index",
+        "_other",
+        "INGEST_ID",
+    ] {
+        let text = PACKETS.replace("\"TIME\"", &format!("\"{name}\""));
+        let survey = Survey::read(text.as_bytes(), "d.toml", files).expect("a survey");
+        let survey = survey.expect("a packet definition");
+        writeln!(out, "{name}: {:?}", survey.refusals).expect("a line");
+        for stream in survey.streams {
+            let definition = stream.definition;
+            let again = Definition::from_toml(&definition.to_toml(), "d.toml");
+            assert_eq!(again.expect("canonical text"), definition, "{name}");
+        }
+    }
+    expect![[r#"
+        _ingest_id: ["d.toml:15: container \"clocked\": parameter \"_ingest_id\" has the name of a column that the lake adds: give it another name"]
+        _received_at: ["d.toml:15: container \"clocked\": parameter \"_received_at\" has the name of a column that the lake adds: give it another name"]
+        _packet_index: ["d.toml:15: container \"clocked\": parameter \"_packet_index\" has the name of a column that the lake adds: give it another name"]
+        _other: []
+        INGEST_ID: []
+    "#]].assert_eq(&out);
+}
+
+#[test]
+fn a_clock_without_epoch_is_told() {
+    let clock = "axis = \"absolute\"\ncode = \"seconds\"\ncolumns = [\"MSEC\"]\n";
+    let said = format!("[time]\n{clock}epoch = \"1970-01-01T00:00:00Z\"");
+    let own = format!("{said}\n[stream.clocked.time]\n{clock}");
+    let days = "[time]\naxis = \"absolute\"\ncode = \"cds\"\ncolumns = [\"DAY\", \"MSEC\"]";
+    let cases = [
+        ("unsaid", format!("[time]\n{clock}")),
+        ("said", said),
+        ("of one stream", own),
+        ("days", days.to_owned()),
+    ];
+    let mut out = String::new();
+    for (name, tables) in cases {
+        let decoder = decoder(&[small("", &tables)], None, None).expect("a definition");
+        writeln!(out, "{name}: {:?}", decoder.notices()).expect("a line");
+    }
+    expect![[r#"
+        unsaid: ["m/d.toml:27: [time] says no epoch, so its clock counts from 1970-01-01T00:00:00Z; say epoch = \"...\" if it does not"]
+        said: []
+        of one stream: ["m/d.toml:32: [time] says no epoch, so its clock counts from 1970-01-01T00:00:00Z; say epoch = \"...\" if it does not"]
+        days: []
+    "#]].assert_eq(&out);
+}
+
 /// All packets of a file in one batch per stream.
 fn decoded(decoder: &mut SchemaDecoder, file: &str) -> Vec<arrow::array::RecordBatch> {
     let file = File::open(data(file).expect("test data")).expect("packets");
@@ -954,7 +1207,12 @@ fn definitions_of_missions_in_brief() {
             return;
         };
         let bytes = std::fs::read(path).expect("a definition");
-        let survey = Survey::read(&bytes, file, files).expect("a survey");
+        let pointer = format!("definition = \"{file}\"\napid = 35\noffsets = \"data\"");
+        let survey = match file.ends_with(".csv") {
+            true => Survey::read(pointer.as_bytes(), "d.toml", |_| Ok(bytes.clone())),
+            false => Survey::read(&bytes, file, files),
+        };
+        let survey = survey.expect("a survey");
         let survey = survey.expect("a packet definition");
         let columns: usize = survey.streams.iter().map(|s| s.columns.len()).sum();
         let clocks = survey.streams.iter().flat_map(|s| &s.clocks);

@@ -9,6 +9,7 @@ use super::document::{Document, Section, Value};
 use crate::Result;
 use crate::schema::check::{Fault, Place};
 use crate::schema::names;
+use crate::schema::names::TIME;
 use crate::schema::time::{CCSDS_EPOCH_MICROS, default_epoch};
 use crate::schema::{
     AbsoluteTime, Column, ColumnType, Definition, Evolution, InputLayout, Limit, Origin, Partition,
@@ -22,6 +23,7 @@ const TABLE_KEYS: &[&str] = &[
     "constants",
     "sort_by",
     "dedup_by",
+    "dedup_ignore",
     "received_at",
     "evolution",
     "origin",
@@ -147,20 +149,22 @@ fn read_delimiter(value: &Value<'_>) -> Result<u8> {
 }
 
 fn read_table(table: &Section<'_>, definition: &mut Definition) -> Result<()> {
-    let resolve = |names: Vec<String>| -> Vec<String> {
-        names
-            .iter()
-            .map(|name| table_name(definition, name))
-            .collect()
+    let is_absolute = matches!(definition.time, TimeAxis::Absolute(_));
+    let named = |name: String| match is_absolute && name == TIME {
+        true => name,
+        false => table_name(definition, &name),
     };
+    let resolve = |names: Vec<String>| names.into_iter().map(named).collect::<Vec<_>>();
     let sort_by = resolve(table.texts("sort_by")?);
     let dedup_by = resolve(table.texts("dedup_by")?);
+    let dedup_ignore = resolve(table.texts("dedup_ignore")?);
     let received_at = table.text("received_at")?;
     definition.received_at = received_at.map(|name| table_name(definition, &name));
     definition.partition = table.word("partition", PARTITIONS, Partition::Day)?;
     definition.constants = table.texts("constants")?;
     definition.sort_by = sort_by;
     definition.dedup_by = dedup_by;
+    definition.dedup_ignore = dedup_ignore;
     definition.evolution = table.word("evolution", EVOLUTIONS, Evolution::Add)?;
     definition.origin = table.word("origin", ORIGINS, Origin::Given)?;
     Ok(())

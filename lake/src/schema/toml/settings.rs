@@ -15,6 +15,7 @@ pub const SETTINGS_KEYS: &[&str] = &[
     "partition",
     "sort_by",
     "dedup_by",
+    "dedup_ignore",
     "received_at",
     "units",
     "limits",
@@ -63,6 +64,7 @@ impl StreamSettings {
                 .transpose()?,
             sort_by: listed("sort_by")?,
             dedup_by: listed("dedup_by")?,
+            dedup_ignore: listed("dedup_ignore")?,
             received_at: section.text("received_at")?,
             units: by_column(section, "units", |v| Ok(v.text()?.to_owned()))?,
             limits: by_column(section, "limits", read_limits)?,
@@ -90,7 +92,11 @@ impl StreamSettings {
         if let Some(partition) = &self.partition {
             out.pair("partition", &quoted(word(PARTITIONS, partition)));
         }
-        for (key, names) in [("sort_by", &self.sort_by), ("dedup_by", &self.dedup_by)] {
+        for (key, names) in [
+            ("sort_by", &self.sort_by),
+            ("dedup_by", &self.dedup_by),
+            ("dedup_ignore", &self.dedup_ignore),
+        ] {
             if let Some(names) = names {
                 out.pair(key, &array(names.iter().map(|name| quoted(name))));
             }

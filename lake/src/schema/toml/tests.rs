@@ -494,6 +494,9 @@ impl Dice {
         definition.constants = self.maybe(|_| "vehicle".to_string()).into_iter().collect();
         definition.sort_by = self.maybe(|_| "part".to_string()).into_iter().collect();
         definition.dedup_by = self.maybe(|_| "whole".to_string()).into_iter().collect();
+        if !definition.dedup_by.is_empty() {
+            definition.dedup_ignore = self.maybe(|_| "part".to_string()).into_iter().collect();
+        }
         definition.evolution = self.pick(&[Evolution::Add, Evolution::Strict, Evolution::Ignore]);
         definition
     }
@@ -546,4 +549,60 @@ fn damaged_text_is_refused_or_read_but_never_panics() {
             assert_eq!(again.expect("canonical text reads"), definition);
         }
     }
+}
+
+#[test]
+fn what_equal_rows_may_differ_in() {
+    let with = |ignored: &str| {
+        let line = format!("dedup_ignore = {ignored}\nevolution");
+        Definition::from_toml(&ENGINE.replacen("evolution", &line, 1), "engine.toml")
+    };
+    let definition = with("[\"valve\", \"stand\"]").expect("a definition");
+    let again = Definition::from_toml(&definition.to_toml(), "again.toml").expect("a definition");
+    assert_eq!(again, definition);
+    expect![[r#"["valve", "valve__raw", "stand"]"#]]
+        .assert_eq(&format!("{:?}", definition.dedup_ignored_columns()));
+    let mut out = String::new();
+    for ignored in ["[\"valv\"]", "[\"valve\", \"valve\"]", "[\"Pc (bar)\"]"] {
+        let error = with(ignored).expect_err("a refusal");
+        out += &format!("{}\n", error.message());
+    }
+    let alone = ENGINE.replace(
+        "dedup_by = [\"time\", \"Pc (bar)\"]",
+        "dedup_ignore = [\"valve\"]",
+    );
+    let error = Definition::from_toml(&alone, "engine.toml").expect_err("a refusal");
+    out += &format!("{}\n", error.message());
+    expect![[r#"
+        engine.toml:22:16: "valv" is no column of the stream, did you mean "valve"
+        engine.toml:22:16: dedup_ignore names "valve" twice
+        engine.toml:22:16: dedup_ignore names "pc", which is part of dedup_by
+        engine.toml:21:16: dedup_ignore needs dedup_by: nothing else tells duplicates
+    "#]]
+    .assert_eq(&out);
+}
+
+/// `time` of a key is the axis, whatever a column is called in its source.
+#[test]
+fn a_source_called_time_is_not_the_axis() {
+    let text = r#"
+stream = "s"
+[time]
+axis = "absolute"
+columns = ["clock"]
+code = "iso"
+[table]
+sort_by = ["time"]
+dedup_by = ["time"]
+[[column]]
+name = "clock"
+type = "text"
+[[column]]
+name = "time_2"
+source = "time"
+type = "f64"
+"#;
+    let definition = Definition::from_toml(text, "s.toml").expect("a definition");
+    let keys = (definition.sort_columns(), definition.dedup_columns());
+    expect![[r#"(["time"], ["time"])"#]].assert_eq(&format!("{keys:?}"));
 }

@@ -126,6 +126,7 @@ fn write_table(out: &mut Text, definition: &Definition) {
     table.list("constants", &definition.constants);
     table.list("sort_by", &definition.sort_by);
     table.list("dedup_by", &definition.dedup_by);
+    table.list("dedup_ignore", &definition.dedup_ignore);
     table.optional("received_at", definition.received_at.as_deref());
     if definition.evolution != Evolution::Add {
         table.pair(

@@ -3,7 +3,8 @@
 //! The key is what the stream names, and the scope in which it counts: the
 //! UTC day of an absolute axis, the run of a relative one. Columns derived
 //! from the axis (`date`, `month`, `year`) are in neither part: files need not
-//! have them, and they say nothing that `time` does not.
+//! have them, and they say nothing that `time` does not. Columns that the
+//! stream sets aside (`dedup_ignore`) are in neither part.
 
 use std::sync::Arc;
 
@@ -21,6 +22,8 @@ pub(super) const DAY: i64 = 86_400_000_000;
 #[derive(Debug, Clone)]
 pub(super) struct Identity {
     key: Vec<String>,
+    /// What equal rows may differ in.
+    ignored: Vec<String>,
     is_absolute: bool,
     /// Drawn for each unit: hashes of another cannot be compared.
     salt: u64,
@@ -39,6 +42,7 @@ impl Identity {
         }
         let mut identity = Identity {
             key: Vec::new(),
+            ignored: definition.dedup_ignored_columns(),
             is_absolute,
             salt,
         };
@@ -61,7 +65,7 @@ impl Identity {
     pub(super) fn is_compared(&self, column: &str) -> bool {
         !column.starts_with('_')
             && !self.is_derived(column)
-            && !self.key.iter().any(|key| key == column)
+            && !self.key.iter().chain(&self.ignored).any(|it| it == column)
     }
 
     /// Whether rows with the same key have the same value in a column.

@@ -534,3 +534,17 @@ fn zeros_of_both_signs_are_one_key_and_have_two_places() {
     assert!(Ties::new(&identity, &sorted_by[..1], rows.schema_ref()).is_some());
     assert!(Ties::new(&identity, &sorted_by, rows.schema_ref()).is_none());
 }
+
+#[test]
+fn equal_rows_may_differ_in_what_is_set_aside() {
+    let text = ABSOLUTE.replace("[KEY]", "[\"time\"]\ndedup_ignore = [\"host\"]");
+    let hashes = |text: &str| {
+        let definition = Definition::from_toml(text, "s.toml").unwrap();
+        let hosts: ArrayRef = Arc::new(StringArray::from(vec!["a", "b"]));
+        let rows = RecordBatch::try_from_iter([("time", hours(&[1, 1])), ("host", hosts)]).unwrap();
+        let hashes = Identity::new(&definition, 0).row_hashes(&rows).unwrap();
+        hashes[0] == hashes[1]
+    };
+    assert!(hashes(&text));
+    assert!(!hashes(&ABSOLUTE.replace("KEY", "\"time\"")));
+}
