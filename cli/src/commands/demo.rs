@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
 use anyhow::Context;
 use downlake_ingest::job::IngestRequest;
@@ -121,7 +120,6 @@ fn simulate(args: &DemoArgs, raw: &Path) -> anyhow::Result<()> {
         hours: args.hours,
         satellites: args.satellites,
     };
-    let started = Instant::now();
     let written = campaign.write(raw, &mut |_, _| {});
     let written =
         written.with_context(|| format!("cannot write the campaign to {}", raw.display()))?;
@@ -129,11 +127,10 @@ fn simulate(args: &DemoArgs, raw: &Path) -> anyhow::Result<()> {
     std::fs::write(&place, QUESTIONS)
         .with_context(|| format!("cannot write {}", place.display()))?;
     output::text(&format!(
-        "simulated {} raw files, {} records, {} in {:.2} s, in {}\n",
+        "simulated {} raw files, {} records, {}, in {}\n",
         written.files.len(),
         output::count(written.records()),
         output::bytes(written.bytes()),
-        started.elapsed().as_secs_f64(),
         raw.display()
     ))
 }

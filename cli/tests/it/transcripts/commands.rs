@@ -423,7 +423,7 @@ fn the_demo_answers_what_it_asks() {
         0,
         &expect![[r#"
             $ downlake demo
-            simulated 44 raw files, 812,862 records, <n> B in 0.78 s, in ./demo/raw
+            simulated 44 raw files, 812,862 records, <n> B, in ./demo/raw
 
             $ downlake ingest ./demo/raw/launcher --schema ./demo/raw/launcher.toml --from-path '{flight}/*.ccsds'
               tables  engine, engine_vibration, guidance, launcher_attitude, launcher_gps, launcher_power, launcher_tanks, upper_engine
