@@ -48,8 +48,8 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::{BooleanArray, RecordBatch};
-use arrow::compute::filter_record_batch;
+use arrow::array::{BooleanArray, RecordBatch, UInt64Array};
+use arrow::compute::{filter_record_batch, take_record_batch};
 use arrow::datatypes::SchemaRef;
 
 use self::filter::KeyFilter;
@@ -152,24 +152,27 @@ impl Dedup {
     fn compare_ties(&mut self, batch: &RecordBatch) -> Result<()> {
         let tied = match &mut self.ties {
             Some(ties) => ties.next(batch)?,
-            None => return self.compare(batch, self.rows + 1),
+            None => return self.compare(batch, self.rows + 1..),
         };
         if let Some(before) = tied.before {
-            self.compare(&before, self.rows)?;
+            self.compare(&before, self.rows..)?;
         }
-        for range in tied.ranges {
-            let place = self.rows + 1 + range.start as u64;
-            self.compare(&batch.slice(range.start, range.len()), place)?;
+        if tied.ranges.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let rows = tied.ranges.into_iter().flatten();
+        let rows: UInt64Array = rows.map(|row| row as u64).collect();
+        let first = self.rows + 1;
+        let places = rows.values().iter().map(|row| first + row);
+        self.compare(&take_record_batch(batch, &rows)?, places)
     }
 
-    /// Adds rows that follow each other to those that are compared; `place` is
-    /// the number of the first in the unit's files, from 1.
-    fn compare(&mut self, rows: &RecordBatch, place: u64) -> Result<()> {
+    /// Adds rows to those that are compared; `places` are their numbers in the
+    /// unit's files, from 1.
+    fn compare(&mut self, rows: &RecordBatch, places: impl Iterator<Item = u64>) -> Result<()> {
         let keys = self.identity.key_hashes(rows)?;
         let others = self.identity.row_hashes(rows)?;
-        for (place, (key, row)) in (place..).zip(keys.into_iter().zip(others)) {
+        for (place, (key, row)) in places.zip(keys.into_iter().zip(others)) {
             self.ours.push(Mark { key, row, place })?;
         }
         Ok(())

@@ -151,15 +151,14 @@ impl Reach {
     }
 
     fn run_span(&self, file: &FileEntry) -> Option<(f64, f64)> {
-        let axis = self
-            .axis
-            .as_deref()
-            .filter(|axis| self.bounds.contains_key(*axis))?;
-        // NULL is a key as well, and outside of bounds.
-        let nulls = file.stats.columns.get(axis)?.nulls?;
+        let axis = self.axis.as_deref()?;
+        // A unit with NULL or NaN on the axis has keys outside of bounds.
+        let Some(Bounds::Whole(..)) = self.bounds.get(axis)? else {
+            return None;
+        };
         let (min, max) = self.told(file, axis).tags?;
         let (min, max): (f64, f64) = (min.parse().ok()?, max.parse().ok()?);
-        (nulls == 0 && min <= max).then_some((min, max))
+        (min <= max).then_some((min, max))
     }
 
     /// What the log says of a column of a file.

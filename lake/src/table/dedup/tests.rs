@@ -548,3 +548,19 @@ fn equal_rows_may_differ_in_what_is_set_aside() {
     assert!(hashes(&text));
     assert!(!hashes(&ABSOLUTE.replace("KEY", "\"time\"")));
 }
+
+#[test]
+fn a_unit_with_keys_outside_of_bounds_shares_with_every_file() {
+    let [one, other] = [("1", "5"), ("10", "20")].map(|span| file(Some(span), &[]));
+    let sharing = |definition: &str, cycles: ArrayRef| {
+        let reach = reach(definition, "\"cycle\"", vec![("cycle", cycles)]);
+        let overlaps = reach.overlaps(&[one.clone(), other.clone()]);
+        (reach.can_share(&one, &other), overlaps.len())
+    };
+    let whole = RELATIVE.replace("f64", "i64");
+    let cycles = |cycles: [Option<i64>; 2]| Arc::new(Int64Array::from(cycles.to_vec()));
+    assert_eq!(sharing(&whole, cycles([Some(1), Some(20)])), (false, 0));
+    assert_eq!(sharing(&whole, cycles([Some(1), None])), (true, 2));
+    let nan = Arc::new(Float64Array::from(vec![1.0, f64::NAN]));
+    assert_eq!(sharing(RELATIVE, nan), (true, 2));
+}
